@@ -1,0 +1,208 @@
+package connectors
+
+import (
+	"context"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+)
+
+// Source reads tables. Its methods may be called from several goroutines.
+type Source interface {
+	// Tables discovers the tables the filter admits with columns, keys and
+	// estimates, in a number of queries that does not grow with the tables.
+	Tables(ctx context.Context, filter TableFilter) ([]Table, error)
+	// Max is the greatest value of a column, for fixing a read's upper bound;
+	// ok is false when no row has a value.
+	Max(ctx context.Context, table Table, column string) (b Bound, ok bool, err error)
+	// Read streams the request's rows, in one consistent snapshot where the
+	// database has them. Each batch has exactly the request's columns in their
+	// Arrow forms; emit takes the batch over and releases it. An error of emit
+	// ends the read and is returned. Cancelling ctx stops the query on the
+	// server too.
+	Read(ctx context.Context, req ReadRequest, emit func(arrow.RecordBatch) error) error
+	Close() error
+}
+
+// Settler is the ability to look at a table's values before a read where the
+// declared types do not bind them (SQLite, MongoDB): the table that comes back
+// has types that hold every value.
+type Settler interface {
+	Settle(ctx context.Context, table Table) (Table, error)
+}
+
+// TableFilter narrows discovery. Empty lists admit everything a person would
+// call a table of theirs: system schemas are always left out.
+type TableFilter struct {
+	Schemas []string // exact schema names; empty = the source's default schema
+	Include []string // globs over name or schema.name
+	Exclude []string
+	Views   bool // views and materialised views too
+}
+
+// Bound is a value of a watermark or key column in canonical text: integers and
+// decimals in decimal, text as it is, uuid in lower case, date 2006-01-02,
+// timestamp 2006-01-02T15:04:05.999999 and timestamptz the same with a Z.
+type Bound struct {
+	Kind Kind
+	Text string
+}
+
+// Window bounds a read by a watermark column.
+type Window struct {
+	Column string
+	Lower  *Bound // inclusive; nil = from the start
+	Upper  *Bound // inclusive; nil = to the end
+	Nulls  bool   // rows without a value in Column too
+}
+
+// ReadRequest says which rows to read and in what shape.
+type ReadRequest struct {
+	Table   Table
+	Columns []Column // what each batch holds, in this order
+	Window  *Window
+	OrderBy []string // ascending by these columns; only set where an order is needed
+	Limits  Limits
+}
+
+// Limits bound one batch; whichever is reached first closes it.
+type Limits struct {
+	Rows  int
+	Bytes int
+}
+
+// DefaultLimits are the bounds of a batch when nothing else is said.
+var DefaultLimits = Limits{Rows: 64 << 10, Bytes: 8 << 20}
+
+// OrDefault replaces absent limits by the defaults.
+func (l Limits) OrDefault() Limits {
+	if l.Rows <= 0 {
+		l.Rows = DefaultLimits.Rows
+	}
+	if l.Bytes <= 0 {
+		l.Bytes = DefaultLimits.Bytes
+	}
+	return l
+}
+
+// Destination writes tables. Its methods may be called from several goroutines,
+// for different targets.
+type Destination interface {
+	// Table describes an existing target, without the two metadata columns;
+	// ok is false when it is absent.
+	Table(ctx context.Context, ref TableRef) (t Table, ok bool, err error)
+	// Begin starts loading one target. It takes the target's lock (another
+	// Arus holding it is a Conflict error), sweeps what a killed load left
+	// behind, and makes nothing visible before Commit.
+	Begin(ctx context.Context, req LoadRequest) (Load, error)
+	Close() error
+}
+
+// Load is one target being loaded. Write, Commit and Abort are called by one
+// goroutine. Exactly one of Commit and Abort ends it.
+type Load interface {
+	// Write takes the batch over and releases it. The rows need not be durable yet.
+	Write(ctx context.Context, batch arrow.RecordBatch) error
+	// Commit makes all rows durable and visible at once, as the mode says.
+	Commit(ctx context.Context) (LoadResult, error)
+	// Abort leaves the target as it was and removes what the load made. It
+	// uses its own deadline, so that it works after a cancelled context.
+	Abort() error
+}
+
+// LoadMode says how a load's rows meet those already in the target.
+type LoadMode uint8
+
+const (
+	// Replace makes the load's rows the whole table, by an atomic swap.
+	Replace LoadMode = iota + 1
+	// Merge upserts by LoadRequest.Key; the target is made if absent.
+	Merge
+	// ReplaceWindow deletes the target's rows of LoadRequest.Window and
+	// inserts the load's, in one transaction: for tables without a key.
+	ReplaceWindow
+)
+
+func (m LoadMode) String() string {
+	switch m {
+	case Replace:
+		return "replace"
+	case Merge:
+		return "merge"
+	case ReplaceWindow:
+		return "replace window"
+	}
+	return "invalid"
+}
+
+// LoadRequest describes one load. Every target table gets, after Columns,
+// _arus_run_id (uuid, not null) and _arus_synced_at (timestamptz, default now).
+type LoadRequest struct {
+	Target   TableRef
+	Columns  []Column // what each batch holds, in this order
+	Key      []string // the target's primary key; empty for tables without one
+	Mode     LoadMode
+	Window   *Window    // ReplaceWindow: the rows to replace
+	RunID    string     // UUID text, written to every row
+	SyncedAt time.Time  // written to every row, UTC
+	Raw      *RawTarget // raw mode: rows land here as JSON, the target is built from them
+}
+
+// RawTarget is the staging table of raw mode: _arus_id, _arus_run_id,
+// _arus_extracted, _data (one JSON object a row, as AppendRowJSON writes it).
+type RawTarget struct {
+	Table TableRef
+}
+
+// LoadResult counts what a committed load did.
+type LoadResult struct {
+	Rows    int64 // rows that arrived in the target
+	RawRows int64 // rows that arrived in the staging table; 0 in direct mode
+}
+
+// MetaRunID and MetaSyncedAt are the two columns every target table has.
+const (
+	MetaRunID    = "_arus_run_id"
+	MetaSyncedAt = "_arus_synced_at"
+)
+
+// Connector is a kind of database: how it is named and opened.
+type Connector struct {
+	Type            string   // as stored: postgresql, mysql, mariadb, ...
+	Schemes         []string // URL schemes
+	DefaultPort     int      // 0 when it has none
+	File            bool     // named by a path, not by host and port
+	MaxIdentifier   int      // bytes a table or column name may have
+	OpenSource      func(ctx context.Context, cfg Config) (Source, error)
+	OpenDestination func(ctx context.Context, cfg Config) (Destination, error)
+}
+
+// Registry is the explicit list of connectors by type.
+type Registry map[string]Connector
+
+// ByScheme finds the connector of a URL scheme.
+func (r Registry) ByScheme(scheme string) (Connector, bool) {
+	for _, c := range r {
+		for _, s := range c.Schemes {
+			if strings.EqualFold(s, scheme) {
+				return c, true
+			}
+		}
+	}
+	return Connector{}, false
+}
+
+// Types lists the connector types in order; source and destination say which
+// ability each must have.
+func (r Registry) Types(source, destination bool) []string {
+	var types []string
+	for t, c := range r {
+		if (!source || c.OpenSource != nil) && (!destination || c.OpenDestination != nil) {
+			types = append(types, t)
+		}
+	}
+	sort.Strings(types)
+	return types
+}
