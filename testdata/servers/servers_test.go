@@ -1,0 +1,110 @@
+package servers
+
+import (
+	"context"
+	"database/sql"
+	"net/url"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+)
+
+func TestPostgresDatabase(t *testing.T) {
+	t.Parallel()
+	conn, err := pgx.Connect(t.Context(), PostgresDatabase(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// It stays open: dropping the database has to end it.
+	var version, database string
+	var super bool
+	err = conn.QueryRow(t.Context(), "SELECT version(), current_database(), rolsuper FROM pg_roles WHERE rolname = current_user").
+		Scan(&version, &database, &super)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !super {
+		t.Error("the account is not a superuser")
+	}
+	t.Logf("%s, database %s", version, database)
+}
+
+func TestPostgresAsksForThePassword(t *testing.T) {
+	t.Parallel()
+	u, err := url.Parse(Postgres(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(u.User.Username(), "wrong")
+	conn, err := pgx.Connect(t.Context(), u.String())
+	if err == nil {
+		_ = conn.Close(t.Context())
+		t.Error("a wrong password was accepted")
+	}
+}
+
+func TestMariaDBDatabase(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name        string
+		create      func(testing.TB) string
+		localInfile bool
+	}{
+		{"local infile", MariaDBDatabase, true},
+		{"no local infile", MariaDBNoLocalDatabase, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			// Closed after the database is dropped, which therefore has to break the open transaction.
+			var db *sql.DB
+			t.Cleanup(func() {
+				if db != nil {
+					_ = db.Close()
+				}
+			})
+			db, err := openMariaDB(tt.create(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var version, database string
+			var localInfile bool
+			err = db.QueryRowContext(t.Context(), "SELECT version(), database(), @@local_infile").Scan(&version, &database, &localInfile)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if localInfile != tt.localInfile {
+				t.Errorf("local_infile = %v, want %v", localInfile, tt.localInfile)
+			}
+			if _, err := db.ExecContext(t.Context(), "CREATE TABLE t (n INT)"); err != nil {
+				t.Fatal(err)
+			}
+			tx, err := db.BeginTx(context.WithoutCancel(t.Context()), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := tx.ExecContext(t.Context(), "INSERT INTO t VALUES (1)"); err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%s, database %s", version, database)
+		})
+	}
+}
+
+func TestClickHouse(t *testing.T) {
+	t.Parallel()
+	u, err := url.Parse(ClickHouse(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hello, err := greetClickHouse(t.Context(), u.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("ClickHouse %s", hello.version)
+}
+
+func TestSharedData(t *testing.T) {
+	t.Parallel()
+	t.Logf("found %s", SharedData(t, "chinook"))
+}
