@@ -91,14 +91,19 @@ func Start(ctx context.Context, out io.Writer) (*Set, error) {
 			}
 			set.mu.Lock()
 			defer set.mu.Unlock()
-			if err != nil {
+			switch {
+			case ctx.Err() != nil:
+				// Whoever gave up knows.
+			case err != nil:
 				_, _ = fmt.Fprintf(out, "servers: %s: not started: %v\n", k.name, err)
 				set.env = append(set.env, k.env+"_WHY="+err.Error())
-				return
+			default:
+				_, _ = fmt.Fprintf(out, "servers: %s %s on 127.0.0.1:%d after %.1fs\n", k.name, version, port, time.Since(began).Seconds())
+				set.env = append(set.env, fmt.Sprintf("%s_URL="+k.url, k.env, port))
 			}
-			_, _ = fmt.Fprintf(out, "servers: %s %s on 127.0.0.1:%d after %.1fs\n", k.name, version, port, time.Since(began).Seconds())
-			set.env = append(set.env, fmt.Sprintf("%s_URL="+k.url, k.env, port))
-			set.runs = append(set.runs, run)
+			if run != nil {
+				set.runs = append(set.runs, run)
+			}
 		})
 	}
 	all.Wait()
@@ -108,14 +113,21 @@ func Start(ctx context.Context, out io.Writer) (*Set, error) {
 // Environ is the variables that tell a test about the servers.
 func (s *Set) Environ() []string { return s.env }
 
-// Stop ends the servers and removes their directory.
+// Stop ends the servers and removes their directory. Its error names servers that had ended before.
 func (s *Set) Stop() error {
 	var all sync.WaitGroup
+	var died error
 	for _, run := range s.runs {
+		select {
+		case <-run.done:
+			died = errors.Join(died, fmt.Errorf("%s ended by itself: %s", filepath.Base(run.cmd.Path), run.lastWords()))
+			continue
+		default:
+		}
 		all.Go(run.stop)
 	}
 	all.Wait()
-	return s.dir.remove()
+	return errors.Join(died, s.dir.remove())
 }
 
 func (k kind) start(ctx context.Context, dir string, lock *os.File) (run *process, version string, port int, err error) {
@@ -150,6 +162,7 @@ func (k kind) start(ctx context.Context, dir string, lock *os.File) (run *proces
 	return nil, "", 0, err
 }
 
+// await polls until the server answers as itself, has ended, or the time is up.
 func (k kind) await(ctx context.Context, run *process, dir string, port int) (version string, err error) {
 	poll := time.NewTicker(50 * time.Millisecond)
 	defer poll.Stop()
@@ -239,6 +252,10 @@ func tool(ctx context.Context, user, dir, program string, args ...string) error 
 	cmd := exec.CommandContext(ctx, program, args...)
 	if err := confine(cmd, user, dir, syscall.SIGKILL); err != nil {
 		return err
+	}
+	cmd.Cancel = func() error {
+		signalGroup(cmd, syscall.SIGKILL) // some of the programs are scripts
+		return nil
 	}
 	text, err := cmd.CombinedOutput()
 	if err != nil {
