@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 )
@@ -36,7 +35,7 @@ func (c *clickHouse) prepare(_ context.Context, dir string) error {
 `), 0o600)
 }
 
-func (c *clickHouse) command(dir string, ports [3]int) *exec.Cmd {
+func (c *clickHouse) command(dir string, ports [3]int) ([]string, error) {
 	config := filepath.Join(dir, "config-"+strconv.Itoa(ports[0])+".xml")
 	text := fmt.Sprintf(`<yandex>
   <logger><level>warning</level><console>1</console></logger>
@@ -57,9 +56,7 @@ func (c *clickHouse) command(dir string, ports [3]int) *exec.Cmd {
   <timezone>UTC</timezone>
 </yandex>
 `, dir, ports[0], ports[1], ports[2])
-	cmd := exec.Command(c.daemon, "--config-file="+config)
-	cmd.Err = os.WriteFile(config, []byte(text), 0o600)
-	return cmd
+	return []string{c.daemon, "--config-file=" + config}, os.WriteFile(config, []byte(text), 0o600)
 }
 
 // probe speaks just enough of the native protocol to be greeted. The greeting carries the display name, which the

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -67,7 +68,7 @@ func aptPrefix(ctx context.Context) ([]string, error) {
 func apt(ctx context.Context, prefix []string, args ...string) error {
 	// A package starts a service of its own, on the usual port, where the machine allows it; the tests' servers share
 	// neither port nor directory with that one.
-	words := append(prefix[:len(prefix):len(prefix)], "env", "DEBIAN_FRONTEND=noninteractive", "apt-get",
+	words := append(slices.Clip(prefix), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get",
 		"--quiet=2", "-o", "DPkg::Lock::Timeout=300")
 	words = append(words, args...)
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)

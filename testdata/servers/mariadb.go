@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -42,18 +41,19 @@ func (m *mariaDB) prepare(ctx context.Context, dir string) error {
 
 func (m *mariaDB) initFile(dir string) string { return filepath.Join(dir, "init.sql") }
 
-func (m *mariaDB) command(dir string, ports [3]int) *exec.Cmd {
+func (m *mariaDB) command(dir string, ports [3]int) ([]string, error) {
 	infile := "--local-infile=0"
 	if m.localInfile {
 		infile = "--local-infile=1"
 	}
-	return exec.Command(m.daemon, "--no-defaults", infile,
-		"--datadir="+filepath.Join(dir, "data"),
-		"--socket="+filepath.Join(dir, "socket"),
-		"--pid-file="+filepath.Join(dir, "pid"),
-		"--init-file="+m.initFile(dir),
+	return []string{
+		m.daemon, "--no-defaults", infile,
+		"--datadir=" + filepath.Join(dir, "data"),
+		"--socket=" + filepath.Join(dir, "socket"),
+		"--pid-file=" + filepath.Join(dir, "pid"),
+		"--init-file=" + m.initFile(dir),
 		"--bind-address=127.0.0.1",
-		"--port="+strconv.Itoa(ports[0]),
+		"--port=" + strconv.Itoa(ports[0]),
 		"--skip-name-resolve",
 		"--skip-log-bin",
 		"--character-set-server=utf8mb4",
@@ -62,7 +62,8 @@ func (m *mariaDB) command(dir string, ports [3]int) *exec.Cmd {
 		"--innodb-flush-log-at-trx-commit=0",
 		"--innodb-flush-method=nosync",
 		"--innodb-doublewrite=0",
-		"--innodb-fast-shutdown=2")
+		"--innodb-fast-shutdown=2",
+	}, nil
 }
 
 func (m *mariaDB) probe(ctx context.Context, dir string, port int) (version string, err error) {

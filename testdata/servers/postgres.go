@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -41,15 +40,17 @@ func (p *postgres) prepare(ctx context.Context, dir string) error {
 		"--encoding=UTF8", "--no-locale", "--no-sync")
 }
 
-func (p *postgres) command(dir string, ports [3]int) *exec.Cmd {
-	return exec.Command(filepath.Join(p.bin, "postgres"), "-D", filepath.Join(dir, "data"), "-k", dir,
+func (p *postgres) command(dir string, ports [3]int) ([]string, error) {
+	return []string{
+		filepath.Join(p.bin, "postgres"), "-D", filepath.Join(dir, "data"), "-k", dir,
 		"-p", strconv.Itoa(ports[0]),
 		"-c", "listen_addresses=127.0.0.1",
 		"-c", "max_connections=200",
 		"-c", "max_wal_size=4GB",
 		"-c", "fsync=off",
 		"-c", "full_page_writes=off",
-		"-c", "synchronous_commit=off")
+		"-c", "synchronous_commit=off",
+	}, nil
 }
 
 func (p *postgres) probe(ctx context.Context, dir string, port int) (version string, err error) {

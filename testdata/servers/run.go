@@ -60,7 +60,7 @@ func Main(args []string) int {
 
 // execute runs args to its end and passes signals on. What has not ended within the grace period is killed.
 func execute(args, env []string, signals <-chan os.Signal) int {
-	cmd := exec.Command(args[0], args[1:]...)
+	cmd := exec.Command(args[0], args[1:]...) //nolint:noctx // signals are passed on instead
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), env...)
 	// At a terminal everything stays in the one group that may read from it, and that a Ctrl-C reaches at once.

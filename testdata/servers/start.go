@@ -28,8 +28,8 @@ type server interface {
 	find() error
 	// prepare fills dir, the server's own empty directory, before the first try to start it.
 	prepare(ctx context.Context, dir string) error
-	// command is the server in the foreground, listening on the first of the loopback ports.
-	command(dir string, ports [3]int) *exec.Cmd
+	// command is the program and arguments of the server in the foreground, listening on the first of the loopback ports.
+	command(dir string, ports [3]int) ([]string, error)
 	// probe asks for the version of the server that runs in dir; a stranger that took the port is an error.
 	probe(ctx context.Context, dir string, port int) (version string, err error)
 }
@@ -143,15 +143,20 @@ func (k kind) start(ctx context.Context, dir string, lock *os.File) (run *proces
 		return nil, "", 0, err
 	}
 	// A free port can be taken by somebody else before the server binds it, so one failure proves nothing.
+	var lastErr error
 	for range startTries {
-		var ports [3]int
-		if ports, err = freePorts(); err != nil {
+		ports, err := freePorts(ctx)
+		if err != nil {
 			return nil, "", 0, err
 		}
-		if run, err = launch(k.server.command(dir, ports), k.user, dir, k.stop, lock); err != nil {
+		command, err := k.server.command(dir, ports)
+		if err != nil {
 			return nil, "", 0, err
 		}
-		if version, err = k.await(ctx, run, dir, ports[0]); err == nil {
+		if run, err = k.launch(command, dir, lock); err != nil {
+			return nil, "", 0, err
+		}
+		if version, lastErr = k.await(ctx, run, dir, ports[0]); lastErr == nil {
 			return run, version, ports[0], nil
 		}
 		run.stop()
@@ -159,7 +164,7 @@ func (k kind) start(ctx context.Context, dir string, lock *os.File) (run *proces
 			break
 		}
 	}
-	return nil, "", 0, err
+	return nil, "", 0, lastErr
 }
 
 // await polls until the server answers as itself, has ended, or the time is up.
@@ -184,14 +189,21 @@ func (k kind) await(ctx context.Context, run *process, dir string, port int) (ve
 }
 
 // freePorts are distinct because all are held until the last one is found.
-func freePorts() (ports [3]int, err error) {
+func freePorts(ctx context.Context) (ports [3]int, err error) {
+	var listeners [3]net.Listener
+	defer func() {
+		for _, listener := range listeners {
+			if listener != nil {
+				_ = listener.Close()
+			}
+		}
+	}()
+	var config net.ListenConfig
 	for i := range ports {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+		if listeners[i], err = config.Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
 			return ports, err
 		}
-		defer func() { _ = listener.Close() }()
-		ports[i] = listener.Addr().(*net.TCPAddr).Port
+		ports[i] = listeners[i].Addr().(*net.TCPAddr).Port
 	}
 	return ports, nil
 }
@@ -204,24 +216,25 @@ type process struct {
 	done   chan struct{}
 }
 
-// launch starts cmd with its output in a file in dir. It inherits the lock, so that a directory whose server still runs
-// is never taken for a stale one, whatever became of the command that started it.
-func launch(cmd *exec.Cmd, user, dir string, stop syscall.Signal, lock *os.File) (*process, error) {
+// launch starts a server with its output in a file in dir. It inherits the lock, so that a directory whose server still
+// runs is never taken for a stale one, whatever became of the command that started it.
+func (k kind) launch(command []string, dir string, lock *os.File) (*process, error) {
 	output := filepath.Join(dir, "output.log")
 	file, err := os.OpenFile(output, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }()
+	cmd := exec.Command(command[0], command[1:]...) //nolint:noctx // it outlives its start and is asked to stop
 	cmd.Stdout, cmd.Stderr = file, file
 	cmd.ExtraFiles = []*os.File{lock}
-	if err := confine(cmd, user, dir, stop); err != nil {
+	if err := confine(cmd, k.user, dir, k.stop); err != nil {
 		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	p := &process{cmd: cmd, output: output, signal: stop, done: make(chan struct{})}
+	p := &process{cmd: cmd, output: output, signal: k.stop, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
 		_ = cmd.Wait() // how it ended is in its output

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -21,12 +20,12 @@ func (f *flaky) find() error { return nil }
 
 func (f *flaky) prepare(context.Context, string) error { return nil }
 
-func (f *flaky) command(string, [3]int) *exec.Cmd {
+func (f *flaky) command(string, [3]int) ([]string, error) {
 	f.tries++
 	if f.tries <= f.failures {
-		return exec.Command("sh", "-c", "echo address already in use; exit 1")
+		return []string{"sh", "-c", "echo address already in use; exit 1"}, nil
 	}
-	return exec.Command("sleep", "60")
+	return []string{"sleep", "60"}, nil
 }
 
 func (f *flaky) probe(context.Context, string, int) (string, error) {

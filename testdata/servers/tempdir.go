@@ -21,8 +21,7 @@ func newTempDir() (*tempDir, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The accounts of the servers have to pass through.
-	if err := os.Chmod(path, 0o711); err != nil {
+	if err := os.Chmod(path, 0o711); err != nil { //nolint:gosec // the accounts of the servers have to pass through
 		return nil, err
 	}
 	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
