@@ -195,7 +195,9 @@ func (t Type) String() string {
 }
 
 // Equal compares two types with all their parameters.
-func (t Type) Equal(o Type) bool { return t.String() == o.String() && t.Precision == o.Precision && t.Parsed == o.Parsed }
+func (t Type) Equal(o Type) bool {
+	return t.String() == o.String() && t.Precision == o.Precision && t.Parsed == o.Parsed
+}
 
 // Schema is the Arrow schema of the columns; every field is nullable, because
 // nullability is the destination's constraint, not the batch's.

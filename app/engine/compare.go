@@ -1,0 +1,215 @@
+package engine
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"arus/connectors"
+)
+
+// Side is one of two tables being compared.
+type Side struct {
+	Source connectors.Source
+	Table  connectors.Table
+}
+
+// Difference counts what a comparison found, with a few examples in words.
+type Difference struct {
+	Rows     int64 // rows on the left
+	Missing  int64 // on the left only
+	Extra    int64 // on the right only
+	Changed  int64 // same key, other values
+	Examples []string
+}
+
+// Equal says whether both tables hold the same rows.
+func (d Difference) Equal() bool { return d.Missing == 0 && d.Extra == 0 && d.Changed == 0 }
+
+const maxExamples = 5
+
+func (d *Difference) example(format string, args ...any) {
+	if len(d.Examples) < maxExamples {
+		d.Examples = append(d.Examples, fmt.Sprintf(format, args...))
+	}
+}
+
+// Compare reads both tables in key order at the same time and compares every
+// column of the left one, row for row, as canonical text. Memory holds a few
+// batches whatever the size of the tables.
+func Compare(ctx context.Context, left, right Side, key []string) (Difference, error) {
+	if len(key) == 0 {
+		return Difference{}, &connectors.Error{Kind: connectors.KindUnsupported, Op: "compare", Object: left.Table.String(),
+			Err: errors.New("the table has no key to order rows by"), Hint: "choose key columns"}
+	}
+	columns := left.Table.Columns
+	rightColumns := make([]connectors.Column, len(columns))
+	for i, c := range columns {
+		rc, ok := right.Table.Column(c.Name)
+		if !ok {
+			return Difference{}, unknownColumn(right.Table, "comparison", c.Name)
+		}
+		rightColumns[i] = rc
+	}
+	keyAt := make([]int, len(key))
+	for i, k := range key {
+		keyAt[i] = slices.IndexFunc(columns, func(c connectors.Column) bool { return c.Name == k })
+		if keyAt[i] < 0 {
+			return Difference{}, unknownColumn(left.Table, "key", k)
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	l := openRows(ctx, left, columns, key)
+	defer l.close(cancel)
+	r := openRows(ctx, right, rightColumns, key)
+	defer r.close(cancel)
+
+	var d Difference
+	okL, okR := l.next(), r.next()
+	for okL || okR {
+		order := -1
+		switch {
+		case !okL:
+			order = 1
+		case okR:
+			order = compareKeys(l, r, keyAt)
+		}
+		switch {
+		case order < 0:
+			d.Rows++
+			d.Missing++
+			d.example("row %s is missing", l.keyText(keyAt))
+			okL = l.next()
+		case order > 0:
+			d.Extra++
+			d.example("row %s is extra", r.keyText(keyAt))
+			okR = r.next()
+		default:
+			d.Rows++
+			if c := l.firstDifference(r); c >= 0 {
+				d.Changed++
+				d.example("row %s: %s is %s, not %s", l.keyText(keyAt), columns[c].Name, r.text(c), l.text(c))
+			}
+			okL, okR = l.next(), r.next()
+		}
+	}
+	return d, errors.Join(l.err, r.err)
+}
+
+// rows pulls single rows out of a read that pushes batches.
+type rows struct {
+	columns []connectors.Column
+	batches chan arrow.RecordBatch
+	done    chan struct{}
+	batch   arrow.RecordBatch
+	at      int
+	err     error
+	buf     []byte
+}
+
+func openRows(ctx context.Context, s Side, columns []connectors.Column, key []string) *rows {
+	r := &rows{columns: columns, batches: make(chan arrow.RecordBatch), done: make(chan struct{})}
+	req := connectors.ReadRequest{Table: s.Table, Columns: columns, OrderBy: key, Limits: connectors.Limits{Rows: 8 << 10, Bytes: 2 << 20}}
+	go func() {
+		defer close(r.done)
+		defer close(r.batches)
+		r.err = s.Source.Read(ctx, req, func(batch arrow.RecordBatch) error {
+			select {
+			case r.batches <- batch:
+				return nil
+			case <-ctx.Done():
+				batch.Release()
+				return ctx.Err()
+			}
+		})
+	}()
+	return r
+}
+
+func (r *rows) close(cancel func()) {
+	cancel()
+	if r.batch != nil {
+		r.batch.Release()
+		r.batch = nil
+	}
+	for b := range r.batches {
+		b.Release()
+	}
+	<-r.done
+}
+
+// next moves to the next row; false at the end or after an error. Reading r.err
+// is safe once it was false, because the reader has then closed the channel.
+func (r *rows) next() bool {
+	r.at++
+	for r.batch == nil || r.at >= int(r.batch.NumRows()) {
+		if r.batch != nil {
+			r.batch.Release()
+		}
+		var ok bool
+		if r.batch, ok = <-r.batches; !ok {
+			r.batch = nil
+			return false
+		}
+		r.at = 0
+	}
+	return true
+}
+
+func (r *rows) value(c int) []byte {
+	r.buf = r.buf[:0]
+	if arr := r.batch.Column(c); !arr.IsNull(r.at) {
+		r.buf = connectors.AppendValue(r.buf, arr, r.columns[c].Type, r.at)
+	}
+	return r.buf
+}
+
+func (r *rows) null(c int) bool { return r.batch.Column(c).IsNull(r.at) }
+
+func (r *rows) text(c int) string {
+	if r.null(c) {
+		return "NULL"
+	}
+	return fmt.Sprintf("%.80q", r.value(c))
+}
+
+func (r *rows) keyText(keyAt []int) string {
+	var parts []string
+	for _, c := range keyAt {
+		parts = append(parts, r.columns[c].Name+"="+string(r.value(c)))
+	}
+	return fmt.Sprint(parts)
+}
+
+// firstDifference is the first column whose value differs, or -1.
+func (r *rows) firstDifference(o *rows) int {
+	for c := range r.columns {
+		if r.null(c) != o.null(c) || !bytes.Equal(r.value(c), o.value(c)) {
+			return c
+		}
+	}
+	return -1
+}
+
+// compareKeys orders two rows by their keys as the databases did: integers and
+// times by value, everything else bytewise.
+func compareKeys(l, r *rows, keyAt []int) int {
+	for _, c := range keyAt {
+		var order int
+		if k := l.columns[c].Type.Kind; k.IsInteger() && k != connectors.Uint64 || k == connectors.Timestamp || k == connectors.TimestampTZ || k == connectors.Date {
+			order = cmp.Compare(intValue(l.batch.Column(c), l.at), intValue(r.batch.Column(c), r.at))
+		} else {
+			order = bytes.Compare(l.value(c), r.value(c))
+		}
+		if order != 0 {
+			return order
+		}
+	}
+	return 0
+}

@@ -1,0 +1,247 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"arus/app/model"
+	"arus/connectors"
+)
+
+// tableCopy carries one table through a run.
+type tableCopy struct {
+	engine     *Engine
+	job        *Job
+	table      TableJob
+	runStarted time.Time
+
+	had    model.Watermark // as stored before the run
+	plan   plan
+	window *connectors.Window
+	stat   model.RunTableStat
+}
+
+// run never fails: whatever goes wrong is in the report, and a sibling does not
+// notice.
+func (c *tableCopy) run(ctx context.Context) TableReport {
+	started := c.engine.Now()
+	name := c.table.Config.Key()
+	c.stat = model.RunTableStat{ID: newID(), RunID: c.job.RunID, TableName: name, Status: model.RunRunning, LoadMode: c.table.Config.LoadMode}
+	c.engine.progress(Event{Table: name, Phase: PhaseStarted, Estimate: c.table.Table.RowEstimate})
+	err := c.sync(ctx)
+	if err != nil && ctx.Err() != nil {
+		if cause := context.Cause(ctx); !errors.Is(err, cause) {
+			err = fmt.Errorf("%w: %w", cause, err)
+		}
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			err = &connectors.Error{Kind: connectors.KindTimeout, Op: "copy", Object: name, Err: err,
+				Hint: fmt.Sprintf("the pipeline's timeout of %d s ended it: raise timeout_seconds, or set it to 0 for none", c.job.Pipeline.TimeoutSeconds)}
+		}
+	}
+	c.stat.DurationMS = c.engine.Now().Sub(started).Milliseconds()
+	switch {
+	case err == nil:
+		c.stat.Status = model.RunSuccess
+	case errors.Is(err, context.Canceled):
+		c.stat.Status = model.RunCancelled
+	default:
+		c.stat.Status = model.RunFailed
+	}
+	if err != nil {
+		c.stat.ErrorMessage = err.Error()
+		c.stat.WatermarkAfter = c.stat.WatermarkBefore
+		c.stat.RowsLoadedRaw, c.stat.RowsLoadedAnalytics = 0, 0
+		c.log(slog.LevelError, c.stat.ErrorMessage)
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
+		defer cancel()
+		if serr := c.engine.State.SaveTableStat(end, c.stat); serr != nil {
+			err = errors.Join(err, fmt.Errorf("record the table's outcome: %w", serr))
+		}
+	}
+	report := TableReport{
+		Table: name, Target: c.stat.Target, Status: c.stat.Status, Mode: c.stat.Mode,
+		RowsRead: c.stat.RowsExtracted, RowsLoaded: c.stat.RowsLoadedAnalytics, RowsFiltered: c.stat.RowsFiltered, DeadLetters: c.stat.RowsFailed,
+		WatermarkBefore: c.stat.WatermarkBefore, WatermarkAfter: c.stat.WatermarkAfter,
+		DurationMS: c.stat.DurationMS, Error: c.stat.ErrorMessage, Err: err,
+	}
+	c.engine.progress(Event{Table: name, Phase: PhaseDone, Rows: report.RowsRead, Estimate: c.table.Table.RowEstimate, Report: &report})
+	return report
+}
+
+// sync is the whole way of the table: settle, plan, copy, checkpoint.
+func (c *tableCopy) sync(ctx context.Context) error {
+	state, job := c.engine.State, c.job
+	if err := state.SaveTableStat(ctx, c.stat); err != nil {
+		return fmt.Errorf("record the table's start: %w", err)
+	}
+	if s, ok := job.Source.(connectors.Settler); ok {
+		settled, err := s.Settle(ctx, c.table.Table)
+		if err != nil {
+			return err
+		}
+		c.table.Table = settled
+	}
+	var err error
+	if c.had, err = state.Watermark(ctx, job.Pipeline.ID, c.stat.TableName); err != nil {
+		return fmt.Errorf("read the stored watermark: %w", err)
+	}
+	target := job.Names.Target(c.table.Table, c.table.Config)
+	existing, exists, err := job.Destination.Table(ctx, target)
+	if err != nil {
+		return err
+	}
+	if exists && !existing.Managed {
+		return &connectors.Error{Kind: connectors.KindConflict, Op: "load into", Object: target.String(),
+			Err:  errors.New("the table exists and was not made by Arus, so it is left alone"),
+			Hint: "choose another target schema or table name, or drop it"}
+	}
+	if c.plan, err = planTable(job, c.table.Table, c.table.Config, c.had, exists); err != nil {
+		return err
+	}
+	c.stat.Mode, c.stat.Target = c.plan.mode, target.String()
+	if c.plan.watermark != nil && c.had.Value != "" && c.had.Column == c.plan.watermark.Name {
+		c.stat.WatermarkBefore, c.stat.WatermarkAfter = c.had.Value, c.had.Value
+	} else {
+		c.had = model.Watermark{}
+	}
+	columns := c.table.Table.Columns
+	if exists && c.plan.load != connectors.Replace {
+		columns = c.presentColumns(existing)
+	}
+	upper, err := c.fixWindow(ctx)
+	if err != nil {
+		return err
+	}
+	c.log(slog.LevelInfo, c.describe(columns))
+	f := &flow{copy: c, columns: columns, upper: upper}
+	err = f.run(ctx)
+	c.stat.RowsExtracted = f.read
+	if err != nil {
+		return err
+	}
+	return c.checkpoint(ctx, f, upper)
+}
+
+// fixWindow sets the read's bounds. The upper bound is the column's greatest
+// value now: rows that appear while the read goes on belong to the next run.
+func (c *tableCopy) fixWindow(ctx context.Context) (*connectors.Bound, error) {
+	wm := c.plan.watermark
+	if wm == nil {
+		return nil, nil
+	}
+	max, ok, err := c.job.Source.Max(ctx, c.table.Table, wm.Name)
+	if err != nil {
+		return nil, err
+	}
+	c.window = &connectors.Window{Column: wm.Name, Nulls: c.job.Pipeline.Options.NullWatermark != model.NullSkip}
+	var upper *connectors.Bound
+	if ok {
+		upper = &max
+	}
+	if c.plan.load == connectors.Replace {
+		c.window.Upper = upper
+		if upper == nil && c.window.Nulls {
+			c.window = nil // no row has a value: there is nothing to bound
+		}
+		return upper, nil
+	}
+	from := connectors.Bound{Kind: wm.Type.Kind, Text: c.had.Value}
+	if c.job.Backfill != nil {
+		from = *c.job.Backfill
+	} else {
+		if upper == nil {
+			upper = &from // every row with a value is gone: only rows without one can be new
+		} else if lower, known := less(*upper, from); known && lower {
+			upper = &from
+		}
+		from = lookBack(from, c.lookBackSeconds())
+	}
+	c.window.Lower, c.window.Upper = &from, upper
+	return upper, nil
+}
+
+func (c *tableCopy) lookBackSeconds() int {
+	if c.table.Config.LookbackSeconds > 0 {
+		return c.table.Config.LookbackSeconds
+	}
+	return c.job.Pipeline.Options.LookbackSeconds
+}
+
+// presentColumns leaves out the source's columns that an existing target does
+// not have, and says so.
+func (c *tableCopy) presentColumns(existing connectors.Table) []connectors.Column {
+	var columns []connectors.Column
+	for _, col := range c.table.Table.Columns {
+		if _, ok := existing.Column(col.Name); ok {
+			columns = append(columns, col)
+			continue
+		}
+		c.log(slog.LevelWarn, fmt.Sprintf("column %s is new at the source and not in %s: it is left out until a full refresh", col.Name, c.stat.Target))
+	}
+	return columns
+}
+
+// checkpoint stores what the load made durable. It runs even when the run has
+// just been cancelled: the rows are in the target, so the state must say so.
+func (c *tableCopy) checkpoint(ctx context.Context, f *flow, upper *connectors.Bound) error {
+	now := c.engine.Now()
+	w := c.had
+	if w.ID == "" {
+		w.ID = newID()
+	}
+	w.PipelineID, w.SourceTable = c.job.Pipeline.ID, c.stat.TableName
+	w.RowCount, w.LastRunID, w.LastSyncedAt = f.loaded, c.job.RunID, now
+	if moves := c.plan.watermark != nil && c.job.Backfill == nil && (f.read > 0 || c.plan.load == connectors.Replace); moves {
+		w.Column, w.Type = c.plan.watermark.Name, c.plan.watermark.Type.Kind.String()
+		w.Value, w.Boundary = "", nil
+		if upper != nil {
+			w.Value, w.Boundary = upper.Text, f.edgeRows.encode(f.schema)
+		}
+		c.stat.WatermarkAfter = w.Value
+	}
+	c.stat.Status = model.RunSuccess
+	c.stat.RowsLoadedAnalytics, c.stat.RowsLoadedRaw = f.loaded, f.result.RawRows
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
+	defer cancel()
+	if err := c.engine.State.Checkpoint(end, w, c.stat); err != nil {
+		return fmt.Errorf("record the watermark: %w", err)
+	}
+	c.log(slog.LevelInfo, fmt.Sprintf("loaded %d rows into %s; watermark %s", f.loaded, c.stat.Target, orNone(c.stat.WatermarkAfter)))
+	return nil
+}
+
+func (c *tableCopy) describe(columns []connectors.Column) string {
+	text := fmt.Sprintf("%s: %s, %s into %s", c.plan.mode, c.plan.reason, c.plan.load, c.stat.Target)
+	if w := c.window; w != nil {
+		text += fmt.Sprintf("; reading %s from %s to %s", w.Column, boundText(w.Lower), boundText(w.Upper))
+		if w.Nulls {
+			text += " and rows without a value"
+		}
+	}
+	return text + fmt.Sprintf("; %d columns, key %v", len(columns), c.plan.key)
+}
+
+func boundText(b *connectors.Bound) string {
+	if b == nil {
+		return "the start"
+	}
+	return b.Text
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+func (c *tableCopy) log(level slog.Level, message string) {
+	c.engine.Log.Log(context.Background(), level, message, "run", c.job.RunID, "table", c.stat.TableName)
+}
+
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
