@@ -37,6 +37,7 @@ type Settler interface {
 // call a table of theirs: system schemas are always left out.
 type TableFilter struct {
 	Schemas []string // exact schema names; empty = the source's default schema
+	Names   []string // exact table names; empty = all
 	Include []string // globs over name or schema.name
 	Exclude []string
 	Views   bool // views and materialised views too

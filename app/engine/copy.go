@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
-
-	"github.com/google/uuid"
 
 	"arus/app/model"
 	"arus/connectors"
@@ -15,24 +12,29 @@ import (
 
 // tableCopy carries one table through a run.
 type tableCopy struct {
-	engine     *Engine
-	job        *Job
-	table      TableJob
-	runStarted time.Time
+	engine      *Engine
+	job         *Job
+	runLog      *runLog
+	source      connectors.Source
+	destination connectors.Destination
+	config      model.PipelineTable
+	table       connectors.Table
+	missing     error
+	run         model.Run
 
-	had    model.Watermark // as stored before the run
+	had    model.Watermark // as stored before the run; zero when it does not apply
 	plan   plan
 	window *connectors.Window
 	stat   model.RunTableStat
 }
 
-// run never fails: whatever goes wrong is in the report, and a sibling does not
+// do never fails: whatever goes wrong is in the report, and a sibling does not
 // notice.
-func (c *tableCopy) run(ctx context.Context) TableReport {
+func (c *tableCopy) do(ctx context.Context) TableReport {
 	started := c.engine.Now()
-	name := c.table.Config.Key()
-	c.stat = model.RunTableStat{ID: newID(), RunID: c.job.RunID, TableName: name, Status: model.RunRunning, LoadMode: c.table.Config.LoadMode}
-	c.engine.progress(Event{Table: name, Phase: PhaseStarted, Estimate: c.table.Table.RowEstimate})
+	name := c.config.Key()
+	c.stat = model.RunTableStat{RunID: c.run.ID, TableName: name, Status: model.RunRunning, LoadMode: c.config.LoadMode}
+	c.engine.progress(Event{Table: name, Phase: PhaseStarted, Estimate: c.table.RowEstimate})
 	err := c.sync(ctx)
 	if err != nil && ctx.Err() != nil {
 		if cause := context.Cause(ctx); !errors.Is(err, cause) {
@@ -56,10 +58,10 @@ func (c *tableCopy) run(ctx context.Context) TableReport {
 		c.stat.ErrorMessage = err.Error()
 		c.stat.WatermarkAfter = c.stat.WatermarkBefore
 		c.stat.RowsLoadedRaw, c.stat.RowsLoadedAnalytics = 0, 0
-		c.log(slog.LevelError, c.stat.ErrorMessage)
+		c.log(ctx, slog.LevelError, c.stat.ErrorMessage)
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 		defer cancel()
-		if serr := c.engine.State.SaveTableStat(end, c.stat); serr != nil {
+		if serr := c.engine.State.SaveTableStat(end, &c.stat); serr != nil {
 			err = errors.Join(err, fmt.Errorf("record the table's outcome: %w", serr))
 		}
 	}
@@ -69,29 +71,32 @@ func (c *tableCopy) run(ctx context.Context) TableReport {
 		WatermarkBefore: c.stat.WatermarkBefore, WatermarkAfter: c.stat.WatermarkAfter,
 		DurationMS: c.stat.DurationMS, Error: c.stat.ErrorMessage, Err: err,
 	}
-	c.engine.progress(Event{Table: name, Phase: PhaseDone, Rows: report.RowsRead, Estimate: c.table.Table.RowEstimate, Report: &report})
+	c.engine.progress(Event{Table: name, Phase: PhaseDone, Rows: report.RowsRead, Estimate: c.table.RowEstimate, Report: &report})
 	return report
 }
 
 // sync is the whole way of the table: settle, plan, copy, checkpoint.
 func (c *tableCopy) sync(ctx context.Context) error {
 	state, job := c.engine.State, c.job
-	if err := state.SaveTableStat(ctx, c.stat); err != nil {
+	if err := state.SaveTableStat(ctx, &c.stat); err != nil {
 		return fmt.Errorf("record the table's start: %w", err)
 	}
-	if s, ok := job.Source.(connectors.Settler); ok {
-		settled, err := s.Settle(ctx, c.table.Table)
+	if c.missing != nil {
+		return c.missing
+	}
+	if s, ok := c.source.(connectors.Settler); ok {
+		settled, err := s.Settle(ctx, c.table)
 		if err != nil {
 			return err
 		}
-		c.table.Table = settled
+		c.table = settled
 	}
 	var err error
 	if c.had, err = state.Watermark(ctx, job.Pipeline.ID, c.stat.TableName); err != nil {
 		return fmt.Errorf("read the stored watermark: %w", err)
 	}
-	target := job.Names.Target(c.table.Table, c.table.Config)
-	existing, exists, err := job.Destination.Table(ctx, target)
+	target := job.Names.Target(c.table, c.config)
+	existing, exists, err := c.destination.Table(ctx, target)
 	if err != nil {
 		return err
 	}
@@ -100,7 +105,7 @@ func (c *tableCopy) sync(ctx context.Context) error {
 			Err:  errors.New("the table exists and was not made by Arus, so it is left alone"),
 			Hint: "choose another target schema or table name, or drop it"}
 	}
-	if c.plan, err = planTable(job, c.table.Table, c.table.Config, c.had, exists); err != nil {
+	if c.plan, err = planTable(job, c.table, c.config, c.had, exists); err != nil {
 		return err
 	}
 	c.stat.Mode, c.stat.Target = c.plan.mode, target.String()
@@ -109,15 +114,15 @@ func (c *tableCopy) sync(ctx context.Context) error {
 	} else {
 		c.had = model.Watermark{}
 	}
-	columns := c.table.Table.Columns
+	columns := c.table.Columns
 	if exists && c.plan.load != connectors.Replace {
-		columns = c.presentColumns(existing)
+		columns = c.presentColumns(ctx, existing)
 	}
 	upper, err := c.fixWindow(ctx)
 	if err != nil {
 		return err
 	}
-	c.log(slog.LevelInfo, c.describe(columns))
+	c.log(ctx, slog.LevelInfo, c.describe(columns))
 	f := &flow{copy: c, columns: columns, upper: upper}
 	err = f.run(ctx)
 	c.stat.RowsExtracted = f.read
@@ -134,7 +139,7 @@ func (c *tableCopy) fixWindow(ctx context.Context) (*connectors.Bound, error) {
 	if wm == nil {
 		return nil, nil
 	}
-	max, ok, err := c.job.Source.Max(ctx, c.table.Table, wm.Name)
+	max, ok, err := c.source.Max(ctx, c.table, wm.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -166,22 +171,22 @@ func (c *tableCopy) fixWindow(ctx context.Context) (*connectors.Bound, error) {
 }
 
 func (c *tableCopy) lookBackSeconds() int {
-	if c.table.Config.LookbackSeconds > 0 {
-		return c.table.Config.LookbackSeconds
+	if c.config.LookbackSeconds > 0 {
+		return c.config.LookbackSeconds
 	}
 	return c.job.Pipeline.Options.LookbackSeconds
 }
 
 // presentColumns leaves out the source's columns that an existing target does
 // not have, and says so.
-func (c *tableCopy) presentColumns(existing connectors.Table) []connectors.Column {
+func (c *tableCopy) presentColumns(ctx context.Context, existing connectors.Table) []connectors.Column {
 	var columns []connectors.Column
-	for _, col := range c.table.Table.Columns {
+	for _, col := range c.table.Columns {
 		if _, ok := existing.Column(col.Name); ok {
 			columns = append(columns, col)
 			continue
 		}
-		c.log(slog.LevelWarn, fmt.Sprintf("column %s is new at the source and not in %s: it is left out until a full refresh", col.Name, c.stat.Target))
+		c.log(ctx, slog.LevelWarn, fmt.Sprintf("column %s is new at the source and not in %s: it is left out until a full refresh", col.Name, c.stat.Target))
 	}
 	return columns
 }
@@ -191,11 +196,8 @@ func (c *tableCopy) presentColumns(existing connectors.Table) []connectors.Colum
 func (c *tableCopy) checkpoint(ctx context.Context, f *flow, upper *connectors.Bound) error {
 	now := c.engine.Now()
 	w := c.had
-	if w.ID == "" {
-		w.ID = newID()
-	}
 	w.PipelineID, w.SourceTable = c.job.Pipeline.ID, c.stat.TableName
-	w.RowCount, w.LastRunID, w.LastSyncedAt = f.loaded, c.job.RunID, now
+	w.RowCount, w.LastRunID, w.LastSyncedAt = f.loaded, c.run.ID, now
 	if moves := c.plan.watermark != nil && c.job.Backfill == nil && (f.read > 0 || c.plan.load == connectors.Replace); moves {
 		w.Column, w.Type = c.plan.watermark.Name, c.plan.watermark.Type.Kind.String()
 		w.Value, w.Boundary = "", nil
@@ -208,10 +210,10 @@ func (c *tableCopy) checkpoint(ctx context.Context, f *flow, upper *connectors.B
 	c.stat.RowsLoadedAnalytics, c.stat.RowsLoadedRaw = f.loaded, f.result.RawRows
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 	defer cancel()
-	if err := c.engine.State.Checkpoint(end, w, c.stat); err != nil {
+	if err := c.engine.State.Checkpoint(end, &w, &c.stat); err != nil {
 		return fmt.Errorf("record the watermark: %w", err)
 	}
-	c.log(slog.LevelInfo, fmt.Sprintf("loaded %d rows into %s; watermark %s", f.loaded, c.stat.Target, orNone(c.stat.WatermarkAfter)))
+	c.log(ctx, slog.LevelInfo, fmt.Sprintf("loaded %d rows into %s; watermark %s", f.loaded, c.stat.Target, orNone(c.stat.WatermarkAfter)))
 	return nil
 }
 
@@ -240,8 +242,6 @@ func orNone(s string) string {
 	return s
 }
 
-func (c *tableCopy) log(level slog.Level, message string) {
-	c.engine.Log.Log(context.Background(), level, message, "run", c.job.RunID, "table", c.stat.TableName)
+func (c *tableCopy) log(ctx context.Context, level slog.Level, message string) {
+	c.runLog.add(ctx, level, c.stat.TableName, message)
 }
-
-func newID() string { return uuid.Must(uuid.NewV7()).String() }

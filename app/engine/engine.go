@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,34 +18,27 @@ type State interface {
 	// Watermark gives the zero Watermark when none is stored.
 	Watermark(ctx context.Context, pipelineID, sourceTable string) (model.Watermark, error)
 	// Checkpoint stores a watermark and the table's figures in one transaction.
-	Checkpoint(ctx context.Context, w model.Watermark, s model.RunTableStat) error
-	SaveTableStat(ctx context.Context, s model.RunTableStat) error
-	StartRun(ctx context.Context, r model.Run) error
+	Checkpoint(ctx context.Context, w *model.Watermark, s *model.RunTableStat) error
+	SaveTableStat(ctx context.Context, s *model.RunTableStat) error
+	// StartRun fills the run's id and times.
+	StartRun(ctx context.Context, r *model.Run) error
 	FinishRun(ctx context.Context, r model.Run) error
-	AppendRunLogs(ctx context.Context, logs []model.RunLog) error
+	AppendRunLogs(ctx context.Context, lines []model.RunLog) error
 }
 
 // Job is one run: which tables of which pipeline go where, and how.
 type Job struct {
-	RunID       string
-	Pipeline    model.Pipeline
+	Pipeline    model.Pipeline // its enabled tables are run, unless Only narrows them
+	Only        []string       // table keys; empty = all
 	Trigger     model.TriggerType
 	SourceName  string // slugged into the names of raw tables
 	SyncMethod  model.SyncMethod
-	Source      connectors.Source
-	Destination connectors.Destination
+	Open        func(context.Context) (connectors.Source, connectors.Destination, error) // the run closes both
+	Discovered  []connectors.Table                                                       // nil: the run looks itself
 	Names       Names
-	Tables      []TableJob
-	Parallel    int               // tables at a time; 0 = DefaultParallel
 	FullRefresh bool              // read everything and swap, whatever the mode
 	Backfill    *connectors.Bound // re-read from this watermark on; the stored one stays
 	Limits      connectors.Limits // of one batch
-}
-
-// TableJob is one table of a job: what the source has and what the pipeline wants.
-type TableJob struct {
-	Table  connectors.Table
-	Config model.PipelineTable
 }
 
 // DefaultParallel is how many tables are copied at a time: it fits two cores
@@ -62,6 +56,8 @@ type Report struct {
 	RowsFiltered int64           `json:"rows_filtered"`
 	DeadLetters  int64           `json:"dead_letters"`
 	Tables       []TableReport   `json:"tables"`
+	Error        string          `json:"error,omitempty"` // what kept the run from reaching its tables
+	Err          error           `json:"-"`
 }
 
 // TableReport is the outcome of one table.
@@ -114,37 +110,22 @@ type Engine struct {
 const finishTimeout = 15 * time.Second
 
 // Run executes the job and records it. The error is of the record keeping
-// only: what befell the tables is in the report.
+// only: what befell the run and its tables is in the report.
 func (e *Engine) Run(ctx context.Context, job Job) (Report, error) {
-	started := e.Now()
-	run := model.Run{ID: job.RunID, PipelineID: job.Pipeline.ID, Status: model.RunRunning, Trigger: job.Trigger, StartedAt: started}
-	if err := e.State.StartRun(ctx, run); err != nil {
+	run := model.Run{PipelineID: job.Pipeline.ID, Status: model.RunRunning, Trigger: job.Trigger}
+	if err := e.State.StartRun(ctx, &run); err != nil {
 		return Report{}, fmt.Errorf("record the start of the run: %w", err)
 	}
+	report := Report{RunID: run.ID, Pipeline: job.Pipeline.Name}
+	log := newRunLog(e, run.ID)
 	work, cancel := ctx, context.CancelFunc(func() {})
 	if job.Pipeline.TimeoutSeconds > 0 {
 		work, cancel = context.WithTimeout(ctx, time.Duration(job.Pipeline.TimeoutSeconds)*time.Second)
 	}
-	defer cancel()
+	report.Tables, report.Err = e.runTables(work, &job, run, log)
+	cancel()
 
-	report := Report{RunID: run.ID, Pipeline: job.Pipeline.Name, Tables: make([]TableReport, len(job.Tables))}
-	parallel := job.Parallel
-	if parallel <= 0 {
-		parallel = DefaultParallel
-	}
-	slots := make(chan struct{}, parallel)
-	var wg sync.WaitGroup
-	for i, t := range job.Tables {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			c := &tableCopy{engine: e, job: &job, table: t, runStarted: started}
-			report.Tables[i] = c.run(work)
-		})
-	}
-	wg.Wait()
-
-	var firstErr error
+	firstErr := report.Err
 	for _, t := range report.Tables {
 		report.RowsRead += t.RowsRead
 		report.RowsLoaded += t.RowsLoaded
@@ -154,34 +135,135 @@ func (e *Engine) Run(ctx context.Context, job Job) (Report, error) {
 			firstErr = fmt.Errorf("%s: %w", t.Table, t.Err)
 		}
 	}
-	report.Status = runStatus(ctx, report.Tables)
-	finished := e.Now()
-	report.DurationMS = finished.Sub(started).Milliseconds()
-	run.Status, run.FinishedAt, run.DurationMS = report.Status, finished, report.DurationMS
-	run.RowsSynced = report.RowsLoaded
+	if report.Err != nil {
+		report.Error = report.Err.Error()
+		log.add(ctx, slog.LevelError, "", report.Error)
+	}
+	report.Status = runStatus(ctx, report)
+	report.DurationMS = e.Now().Sub(run.StartedAt).Milliseconds()
+	run.Status, run.DurationMS = report.Status, report.DurationMS
 	run.Counts = model.RunCounts{Read: report.RowsRead, Loaded: report.RowsLoaded, Filtered: report.RowsFiltered, DeadLetters: report.DeadLetters}
 	if firstErr != nil {
 		run.ErrorMessage = firstErr.Error()
 	}
 	end, stop := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 	defer stop()
-	if err := e.State.FinishRun(end, run); err != nil {
+	if err := errors.Join(log.flush(end), e.State.FinishRun(end, run)); err != nil {
 		return report, fmt.Errorf("record the end of the run: %w", err)
 	}
 	return report, nil
 }
 
+// runTables opens both ends and copies the tables, several at a time.
+func (e *Engine) runTables(ctx context.Context, job *Job, run model.Run, log *runLog) ([]TableReport, error) {
+	source, destination, err := job.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err := errors.Join(source.Close(), destination.Close()); err != nil {
+			log.add(ctx, slog.LevelWarn, "", "close the connections: "+err.Error())
+		}
+	}()
+	tables, err := e.resolve(ctx, job, source)
+	if err != nil {
+		return nil, err
+	}
+	parallel := job.Pipeline.Options.Parallel
+	if parallel <= 0 {
+		parallel = DefaultParallel
+	}
+	reports := make([]TableReport, len(tables))
+	slots := make(chan struct{}, parallel)
+	var wg sync.WaitGroup
+	for i, t := range tables {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			c := &tableCopy{engine: e, job: job, runLog: log, source: source, destination: destination, config: t.config, table: t.table, missing: t.missing, run: run}
+			reports[i] = c.do(ctx)
+		})
+	}
+	wg.Wait()
+	return reports, nil
+}
+
+// tableJob is one configured table and what the source has of it.
+type tableJob struct {
+	config  model.PipelineTable
+	table   connectors.Table
+	missing error
+}
+
+// resolve finds the configured tables at the source. A table that is not there
+// fails alone.
+func (e *Engine) resolve(ctx context.Context, job *Job, source connectors.Source) ([]tableJob, error) {
+	var jobs []tableJob
+	filter := connectors.TableFilter{Views: true}
+	defaultSchema := false
+	for _, cfg := range job.Pipeline.Tables {
+		if !cfg.Enabled || len(job.Only) > 0 && !slices.Contains(job.Only, cfg.Key()) {
+			continue
+		}
+		jobs = append(jobs, tableJob{config: cfg})
+		filter.Names = append(filter.Names, cfg.SourceTable)
+		if cfg.SourceSchema == model.UnsetSchema {
+			defaultSchema = true
+		} else if !slices.Contains(filter.Schemas, cfg.SourceSchema) {
+			filter.Schemas = append(filter.Schemas, cfg.SourceSchema)
+		}
+	}
+	found := job.Discovered
+	if found == nil && len(jobs) > 0 {
+		var err error
+		if len(filter.Schemas) > 0 {
+			if found, err = source.Tables(ctx, filter); err != nil {
+				return nil, err
+			}
+		}
+		if defaultSchema {
+			filter.Schemas = nil
+			more, err := source.Tables(ctx, filter)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, more...)
+		}
+	}
+	for i := range jobs {
+		j := &jobs[i]
+		at := slices.IndexFunc(found, func(t connectors.Table) bool { return Matches(j.config, t) })
+		if at < 0 {
+			j.table.Name, j.table.Schema = j.config.SourceTable, j.config.SourceSchema
+			j.missing = &connectors.Error{Kind: connectors.KindNotFound, Op: "read table", Object: j.config.Key(),
+				Err: errors.New("the source has no such table, or it may not be seen by this user"), Hint: "check its name and the user's privileges"}
+			continue
+		}
+		j.table = found[at]
+	}
+	return jobs, nil
+}
+
+// Matches says whether a configured table means this one of the source. The
+// schema "public" stands for the source's default one, whatever its name.
+func Matches(cfg model.PipelineTable, t connectors.Table) bool {
+	return cfg.SourceTable == t.Name && (cfg.SourceSchema == t.Schema || cfg.SourceSchema == model.UnsetSchema && t.DefaultSchema)
+}
+
 // runStatus folds the tables' states: any failure fails the run, a cancel that
 // left nothing failed is a cancel.
-func runStatus(ctx context.Context, tables []TableReport) model.RunStatus {
+func runStatus(ctx context.Context, report Report) model.RunStatus {
 	status := model.RunSuccess
-	for _, t := range tables {
+	if report.Err != nil {
+		if ctx.Err() != nil {
+			return model.RunCancelled
+		}
+		return model.RunFailed
+	}
+	for _, t := range report.Tables {
 		switch t.Status {
 		case model.RunFailed:
-			if !errors.Is(t.Err, context.Canceled) || ctx.Err() == nil {
-				return model.RunFailed
-			}
-			status = model.RunCancelled
+			return model.RunFailed
 		case model.RunCancelled:
 			status = model.RunCancelled
 		}

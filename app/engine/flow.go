@@ -66,7 +66,7 @@ func (f *flow) run(ctx context.Context) error {
 	if f.load == nil {
 		return nil
 	}
-	c.engine.progress(Event{Table: c.stat.TableName, Phase: PhaseCommit, Rows: f.read, Estimate: c.table.Table.RowEstimate})
+	c.engine.progress(Event{Table: c.stat.TableName, Phase: PhaseCommit, Rows: f.read, Estimate: c.table.RowEstimate})
 	result, err := f.load.Commit(ctx)
 	if err != nil {
 		return err
@@ -86,14 +86,14 @@ func (f *flow) move(ctx context.Context) error {
 	queue := make(chan arrow.RecordBatch, queued)
 	group.Go(func() error {
 		defer close(queue)
-		req := connectors.ReadRequest{Table: c.table.Table, Columns: f.columns, Window: c.window, Limits: c.job.Limits}
-		return c.job.Source.Read(ctx, req, func(batch arrow.RecordBatch) error {
+		req := connectors.ReadRequest{Table: c.table, Columns: f.columns, Window: c.window, Limits: c.job.Limits}
+		return c.source.Read(ctx, req, func(batch arrow.RecordBatch) error {
 			batch = f.take(batch)
 			if batch == nil {
 				return nil
 			}
 			f.read += batch.NumRows()
-			c.engine.progress(Event{Table: c.stat.TableName, Phase: PhaseRows, Rows: f.read, Estimate: c.table.Table.RowEstimate})
+			c.engine.progress(Event{Table: c.stat.TableName, Phase: PhaseRows, Rows: f.read, Estimate: c.table.RowEstimate})
 			select {
 			case queue <- batch:
 				return nil
@@ -127,9 +127,9 @@ func (f *flow) move(ctx context.Context) error {
 
 func (f *flow) begin(ctx context.Context) error {
 	c := f.copy
-	load, err := c.job.Destination.Begin(ctx, connectors.LoadRequest{
-		Target: c.job.Names.Target(c.table.Table, c.table.Config), Columns: f.columns, Key: c.plan.key, Mode: c.plan.load,
-		Window: c.window, RunID: c.job.RunID, SyncedAt: c.runStarted, Raw: c.plan.raw,
+	load, err := c.destination.Begin(ctx, connectors.LoadRequest{
+		Target: c.job.Names.Target(c.table, c.config), Columns: f.columns, Key: c.plan.key, Mode: c.plan.load,
+		Window: c.window, RunID: c.run.ID, SyncedAt: c.run.StartedAt, Raw: c.plan.raw,
 	})
 	f.load = load
 	return err
@@ -228,7 +228,7 @@ func (f *flow) sameWindow(ctx context.Context) (bool, error) {
 	}
 	found := newBoundary()
 	different := errors.New("different")
-	err := c.job.Source.Read(ctx, connectors.ReadRequest{Table: c.table.Table, Columns: f.columns, Window: c.window, Limits: c.job.Limits},
+	err := c.source.Read(ctx, connectors.ReadRequest{Table: c.table, Columns: f.columns, Window: c.window, Limits: c.job.Limits},
 		func(batch arrow.RecordBatch) error {
 			defer batch.Release()
 			for i := range int(batch.NumRows()) {

@@ -1,0 +1,71 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"arus/app/model"
+)
+
+// runLog collects a run's log lines, writes each to the program's log at once
+// and to the state file in small groups.
+type runLog struct {
+	engine *Engine
+	runID  string
+
+	mu      sync.Mutex
+	pending []model.RunLog
+}
+
+// logGroup is how many lines wait before they are stored; the end of a run
+// stores the rest.
+const logGroup = 20
+
+func newRunLog(e *Engine, runID string) *runLog { return &runLog{engine: e, runID: runID} }
+
+// add takes a line of the run; table is empty for lines of the run as a whole.
+func (l *runLog) add(ctx context.Context, level slog.Level, table, message string) {
+	attrs := []any{"run", l.runID}
+	if table != "" {
+		attrs = append(attrs, "table", table)
+		message = table + ": " + message
+	}
+	l.engine.Log.Log(ctx, level, message, attrs...)
+	l.mu.Lock()
+	l.pending = append(l.pending, model.RunLog{RunID: l.runID, Timestamp: l.engine.Now(), Level: logLevel(level), Message: message})
+	full := len(l.pending) >= logGroup
+	l.mu.Unlock()
+	if full {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
+		defer cancel()
+		if err := l.flush(ctx); err != nil {
+			l.engine.Log.Error("store the run's log", "run", l.runID, "error", err)
+		}
+	}
+}
+
+func (l *runLog) flush(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.pending) == 0 {
+		return nil
+	}
+	if err := l.engine.State.AppendRunLogs(ctx, l.pending); err != nil {
+		return err
+	}
+	l.pending = nil
+	return nil
+}
+
+func logLevel(level slog.Level) model.LogLevel {
+	switch {
+	case level >= slog.LevelError:
+		return model.LogError
+	case level >= slog.LevelWarn:
+		return model.LogWarning
+	case level >= slog.LevelInfo:
+		return model.LogInfo
+	}
+	return model.LogDebug
+}
