@@ -1,0 +1,203 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+	_ "modernc.org/sqlite" // registers the driver
+
+	"arus/embed"
+)
+
+// The files of a data directory that belong to the store.
+const (
+	FileName   = "arus.db"
+	LockName   = "arus.lock"
+	BackupsDir = "backups"
+)
+
+// Options are the choices of Open.
+type Options struct {
+	Now func() time.Time // the clock, time.Now when nil
+}
+
+// Store is the open state file. It is safe for concurrent use.
+type Store struct {
+	dir    string
+	now    func() time.Time
+	lock   *fileLock
+	writer *sql.DB
+	reader *sql.DB
+}
+
+// Open makes the data directory and its state file when they are missing, takes the directory's lock, brings the tables up
+// to date (after a backup copy, when there is something to lose) and returns the store. Errors are ErrLocked, ErrCorrupt,
+// ErrTooNew or the reason the directory cannot be used; after an error nothing stays open or locked.
+func Open(ctx context.Context, dir string, opts Options) (*Store, error) {
+	steps, err := fs.Sub(embed.Migrations, "migrations")
+	if err != nil {
+		return nil, fmt.Errorf("read the embedded migrations: %w", err)
+	}
+	return open(ctx, dir, opts, steps)
+}
+
+func open(ctx context.Context, dir string, opts Options, steps fs.FS) (_ *Store, err error) {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	dir, err = makeDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	// Times are kept to the millisecond, so what a method returns equals what is read back later.
+	s := &Store{dir: dir, now: func() time.Time { return opts.Now().UTC().Truncate(time.Millisecond) }}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if s.lock, err = acquire(dir); err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dir, FileName)
+	if err := makeFile(file); err != nil {
+		return nil, fmt.Errorf("create the state file: %w", err)
+	}
+	if s.writer, err = openPool(ctx, file, 1, writerPragmas, "immediate"); err != nil {
+		return nil, fmt.Errorf("open the state file %s: %w", file, translate(err))
+	}
+	if err := s.migrate(ctx, steps); err != nil {
+		return nil, fmt.Errorf("bring the state file %s up to date: %w", file, translate(err))
+	}
+	if s.reader, err = openPool(ctx, file, 4, readerPragmas, "deferred"); err != nil {
+		return nil, fmt.Errorf("open the state file %s for reading: %w", file, translate(err))
+	}
+	return s, nil
+}
+
+// Close waits for running statements, folds the write-ahead log into the state file and gives up the directory. Closing twice is
+// no error.
+func (s *Store) Close() error {
+	var errs []error
+	for _, db := range []*sql.DB{s.reader, s.writer} { // the last connection to close does the checkpoint, and must be able to write
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.release())
+	}
+	return errors.Join(errs...)
+}
+
+// Dir returns the data directory as an absolute path.
+func (s *Store) Dir() string { return s.dir }
+
+// synchronous=FULL: what a person was told is saved outlives a power cut. Writes are few, their cost does not show.
+var (
+	writerPragmas = []string{"busy_timeout(5000)", "foreign_keys(1)", "journal_mode(WAL)", "synchronous(FULL)"}
+	readerPragmas = []string{"busy_timeout(5000)", "foreign_keys(1)", "query_only(1)"}
+)
+
+func openPool(ctx context.Context, file string, size int, pragmas []string, txlock string) (*sql.DB, error) {
+	path := filepath.ToSlash(file)
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path // C:/data becomes file:///C:/data
+	}
+	dsn := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{"_pragma": pragmas, "_txlock": {txlock}}.Encode()}
+	db, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(size)
+	db.SetMaxIdleConns(size)
+	// A look at the schema makes SQLite read the file, so that a damaged one is noticed here.
+	var n int
+	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&n); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+func makeDir(dir string) (string, error) {
+	if dir == "" {
+		return "", errors.New("open the data directory: no directory was given")
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("open the data directory %s: %w", dir, err)
+	}
+	err = os.MkdirAll(abs, 0o700)
+	if errors.Is(err, syscall.ENOTDIR) {
+		return "", fmt.Errorf("open the data directory %s: it, or a part of its path, is a file and not a directory", abs)
+	}
+	if err == nil {
+		_, err = os.ReadDir(abs)
+	}
+	if err != nil {
+		return "", fmt.Errorf("open the data directory %s: %w", abs, err)
+	}
+	return abs, nil
+}
+
+// makeFile makes the file, or leaves an existing one as it is, for its owner only. SQLite gives its side files the same mode.
+func makeFile(file string) error {
+	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	if runtime.GOOS != "windows" {
+		err = f.Chmod(0o600)
+	}
+	return errors.Join(err, f.Close())
+}
+
+// write runs fn in a transaction on the single writer: all of it happens, or nothing.
+func (s *Store) write(ctx context.Context, fn func(*sql.Tx) error) error {
+	return inTx(ctx, s.writer, nil, fn)
+}
+
+// read runs fn against one snapshot, so that several queries agree with each other.
+func (s *Store) read(ctx context.Context, fn func(*sql.Tx) error) error {
+	return inTx(ctx, s.reader, &sql.TxOptions{ReadOnly: true}, fn)
+}
+
+func inTx(ctx context.Context, db *sql.DB, opts *sql.TxOptions, fn func(*sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, opts)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // after a commit this does nothing
+	if err := fn(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// newID returns a UUIDv7: ids sort by the time they were made.
+func newID() (string, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return "", fmt.Errorf("make an id: %w", err)
+	}
+	return id.String(), nil
+}
+
+// giveID fills an empty id.
+func giveID(id *string) (err error) {
+	if *id == "" {
+		*id, err = newID()
+	}
+	return err
+}
