@@ -20,8 +20,7 @@ type Batcher struct {
 	total  int64
 }
 
-// NewBatcher makes builders in the Arrow forms of the columns, with room for
-// the first rows reserved.
+// NewBatcher makes builders in the Arrow forms of the columns.
 func NewBatcher(columns []Column, limits Limits, emit func(arrow.RecordBatch) error) *Batcher {
 	b := &Batcher{schema: Schema(columns), limits: limits.OrDefault(), emit: emit}
 	b.Builders = make([]array.Builder, len(columns))

@@ -60,7 +60,7 @@ var (
 
 // ParseDate reads 2006-01-02 with at least four year digits, an optional sign
 // for years before 1, and "infinity"/"-infinity". It refuses dates that do not
-// exist, such as 0000-00-00.
+// exist, such as 0000-00-00, and those beyond the days of a Date32.
 func ParseDate[T ~string | ~[]byte](s T) (arrow.Date32, error) {
 	switch string(s) {
 	case "infinity":
@@ -69,7 +69,7 @@ func ParseDate[T ~string | ~[]byte](s T) (arrow.Date32, error) {
 		return DateMinusInfinity, nil
 	}
 	days, n, ok := scanDate(s)
-	if !ok || n != len(s) {
+	if !ok || n != len(s) || days <= math.MinInt32 || days >= math.MaxInt32 {
 		return 0, errDate
 	}
 	return arrow.Date32(days), nil
@@ -193,16 +193,17 @@ func scanTime[T ~string | ~[]byte](s T, i int) (us int64, n int, ok bool) {
 		return 0, 0, false
 	}
 	i += 3
-	seconds := 0
+	seconds, fraction := 0, false
 	if i < len(s) && s[i] == ':' {
 		seconds, ok1 = twoDigits(s, i+1)
 		if !ok1 || seconds > 59 {
 			return 0, 0, false
 		}
 		i += 3
+		fraction = true
 	}
 	us = (hours*3600 + int64(minutes)*60 + int64(seconds)) * microsPerSecond
-	if i < len(s) && s[i] == '.' {
+	if fraction && i < len(s) && s[i] == '.' {
 		i++
 		unit := int64(100_000)
 		first := i
@@ -235,7 +236,7 @@ func scanZone[T ~string | ~[]byte](s T, i int) (seconds int64, n int, ok bool) {
 	}
 	i++
 	hours, ok := twoDigits(s, i)
-	if !ok {
+	if !ok || hours > 23 {
 		return 0, 0, false
 	}
 	i += 2
@@ -248,7 +249,7 @@ func scanZone[T ~string | ~[]byte](s T, i int) (seconds int64, n int, ok bool) {
 			i++
 		}
 		v, ok := twoDigits(s, i)
-		if !ok {
+		if !ok || v > 59 {
 			return 0, 0, false
 		}
 		total += int64(v) * unit

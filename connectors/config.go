@@ -10,6 +10,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Config is how to reach one database. Drivers are configured from its fields,
@@ -40,21 +41,23 @@ func (c Config) URL() string {
 	case c.Host != "":
 		u.Host = c.Address()
 		u.Path = "/" + c.Database
+		u.RawPath = strings.ReplaceAll(u.EscapedPath(), "@", "%40") // ParseURL takes no bare one there
 		if c.Username != "" {
 			u.User = url.User(c.Username)
 		}
 	case c.Database == "":
 		u.Opaque = "" // embedded:
 		return c.Type + ":"
+	case filepath.IsAbs(c.Database):
+		u.Path = "/" + strings.TrimPrefix(filepath.ToSlash(c.Database), "/")
 	default:
-		u.Path = c.Database
-		if !strings.HasPrefix(u.Path, "/") {
-			u.Path = "/" + u.Path
-		}
+		u.Opaque = (&url.URL{Path: filepath.ToSlash(c.Database)}).EscapedPath()
 	}
 	keys := make([]string, 0, len(c.Options))
 	for k := range c.Options {
-		keys = append(keys, k)
+		if !isPasswordOption(k) {
+			keys = append(keys, k)
+		}
 	}
 	sort.Strings(keys)
 	query := make([]string, len(keys))
@@ -88,6 +91,9 @@ func (r Registry) ParseURL(raw string) (Config, error) {
 		return invalid("check the part after '?'", errors.New("the options are malformed"))
 	}
 	for k, v := range values {
+		if isPasswordOption(k) {
+			return invalid("write it as "+scheme+"://user:password@host:port/database", errors.New("a password stands among the options"))
+		}
 		cfg.Options[k] = v[len(v)-1]
 	}
 	if conn.File {
@@ -105,8 +111,8 @@ func (r Registry) ParseURL(raw string) (Config, error) {
 		return invalid("write it as "+scheme+"://user:password@host:port/database", errors.New("'//' is missing after the scheme"))
 	}
 	authority, database, _ := strings.Cut(rest, "/")
-	if strings.Contains(database, "@") || strings.Contains(query, "@") && !strings.Contains(authority, "@") {
-		return invalid("percent-encode '/', '?', '#' and '@' in the user name and password: %2F, %3F, %23, %40",
+	if strings.Contains(database, "@") || strings.Contains(query, "@") {
+		return invalid("percent-encode '/', '?', '#' and '@' where they belong to a name or the password: %2F, %3F, %23, %40",
 			errors.New("an '@' stands after the host"))
 	}
 	hostport := authority
@@ -135,18 +141,44 @@ func splitHostPort(s string, defaultPort int) (string, int, error) {
 	if i := strings.LastIndexByte(s, ':'); i >= 0 && !strings.HasSuffix(s, "]") {
 		host, port = s[:i], s[i+1:]
 	}
-	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	if host == "" {
+	inner, bracketed := strings.CutPrefix(host, "[")
+	if bracketed {
+		host, bracketed = strings.CutSuffix(inner, "]")
+	}
+	host, err := url.PathUnescape(host)
+	switch {
+	case host == "" && err == nil:
 		return "", 0, errors.New("it names no host")
+	case strings.Contains(host, ","):
+		return "", 0, errors.New("it names several hosts, and one is what can be used")
+	case strings.Contains(host, ":") && !bracketed:
+		return "", 0, errors.New("the host is malformed: an IPv6 address stands in [brackets]")
+	case err != nil || strings.ContainsAny(host, "[] ") || strings.ContainsFunc(host, unicode.IsControl):
+		return "", 0, errors.New("the host is malformed")
 	}
 	if port == "" {
 		return host, defaultPort, nil
 	}
-	n, err := strconv.Atoi(port)
-	if err != nil || n < 1 || n > 65535 {
+	if !isPort(port) {
 		return "", 0, errors.New("the port is not a number from 1 to 65535")
 	}
-	return host, n, nil
+	n, err := strconv.Atoi(port)
+	return host, n, err
+}
+
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0
+}
+
+// isPasswordOption says whether an option is a password that would be stored
+// and shown as the other options are.
+func isPasswordOption(key string) bool {
+	switch strings.ToLower(key) {
+	case "password", "passwd", "pwd", "pass", "sslpassword":
+		return true
+	}
+	return false
 }
 
 // filePath turns the path of a file URL into one of this system: a slash before
@@ -165,21 +197,35 @@ func filePath(p string) string {
 // malformed, so that it can be shown.
 func RedactURL(raw string) string {
 	scheme, rest, ok := strings.Cut(raw, "://")
-	if !ok {
-		if at := strings.LastIndexByte(raw, '@'); at >= 0 {
-			return "[redacted]@" + raw[at+1:]
+	if !ok || strings.ContainsAny(scheme, ":/?#@ ") {
+		at := strings.LastIndexByte(raw, '@')
+		shown, _, _ := strings.Cut(raw[at+1:], "?")
+		if at >= 0 {
+			return redacted + "@" + shown
 		}
-		return raw
+		return shown
 	}
-	rest, _, _ = strings.Cut(rest, "?")
+	// A password may hold a bare '@', '/' or '?': it ends at the last '@' of all.
+	user, host := "", rest
 	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
-		user, _, hasPassword := strings.Cut(rest[:at], ":")
+		name, _, hasPassword := strings.Cut(rest[:at], ":")
 		if hasPassword {
-			user += ":[redacted]"
+			name += ":" + redacted
 		}
-		rest = user + "@" + rest[at+1:]
+		user, host = name+"@", rest[at+1:]
 	}
-	return scheme + "://" + rest
+	host, _, _ = strings.Cut(host, "?")
+	if user == "" && !strings.HasPrefix(host, "/") { // host:password where host:port should be
+		authority, _, _ := strings.Cut(host, "/")
+		tail := authority
+		if strings.HasPrefix(authority, "[") {
+			tail = authority[strings.IndexByte(authority, ']')+1:]
+		}
+		if _, port, _ := strings.Cut(tail, ":"); port != "" && !isPort(port) {
+			host = strings.TrimSuffix(authority, port) + redacted
+		}
+	}
+	return scheme + "://" + user + host
 }
 
 func (r Registry) schemes() []string {

@@ -28,8 +28,8 @@ func ParseDecimal128[T ~string | ~[]byte](s T, precision, scale int) (decimal128
 		case c-'0' <= 9:
 			if frac >= 0 {
 				if frac == scale {
-					if c != '0' {
-						return decimal128.Num{}, errDecimalRange
+					if c != '0' { // too fine, unless an exponent follows
+						return slowDecimal128(string(s), precision, scale)
 					}
 					continue
 				}
@@ -39,8 +39,8 @@ func ParseDecimal128[T ~string | ~[]byte](s T, precision, scale int) (decimal128
 			l, c0 := bits.Add64(l, uint64(c-'0'), 0)
 			over, h := bits.Mul64(hi, 10)
 			h, c1 := bits.Add64(h, carry, c0)
-			if over != 0 || c1 != 0 || h >= 1<<63 {
-				return decimal128.Num{}, errDecimalRange
+			if over != 0 || c1 != 0 || h >= 1<<63 { // too large, unless an exponent follows
+				return slowDecimal128(string(s), precision, scale)
 			}
 			hi, lo = h, l
 			digits++
@@ -53,7 +53,6 @@ func ParseDecimal128[T ~string | ~[]byte](s T, precision, scale int) (decimal128
 	if digits == 0 {
 		return slowDecimal128(string(s), precision, scale)
 	}
-	n := decimal128.New(int64(hi), lo)
 	for frac = max(frac, 0); frac < scale; frac++ {
 		carry, l := bits.Mul64(lo, 10)
 		over, h := bits.Mul64(hi, 10)
@@ -63,7 +62,7 @@ func ParseDecimal128[T ~string | ~[]byte](s T, precision, scale int) (decimal128
 		}
 		hi, lo = h, l
 	}
-	n = decimal128.New(int64(hi), lo)
+	n := decimal128.New(int64(hi), lo)
 	if (hi != 0 || precision < 20) && !n.FitsInPrecision(int32(precision)) {
 		return decimal128.Num{}, errDecimalRange
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"unicode"
 )
 
 // ErrorKind says what kind of failure an error is; it decides retry, exit code,
@@ -54,7 +55,7 @@ func (e *Error) Error() string {
 		b.WriteString(e.Hint)
 		b.WriteByte(')')
 	}
-	return b.String()
+	return strings.Map(noControl, b.String())
 }
 
 func (e *Error) Unwrap() error { return e.Err }
@@ -62,13 +63,28 @@ func (e *Error) Unwrap() error { return e.Err }
 // oneLine folds a driver's multi-line text into one line.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// KindOf is the kind of the innermost *Error in err's chain; errors of the
-// network and of deadlines are recognised without one; "" when unknown.
-func KindOf(err error) ErrorKind {
-	if e, ok := errors.AsType[*Error](err); ok && e.Kind != "" {
-		return e.Kind
+// noControl makes a control character, wherever the name or the text that holds
+// it came from, a space: errors go to terminals and to logs of one line each.
+func noControl(r rune) rune {
+	if unicode.IsControl(r) {
+		return ' '
 	}
-	return NetworkKind(err)
+	return r
+}
+
+// KindOf is the kind of the outermost *Error in err's chain that has one; errors
+// of the network and of deadlines are recognised without one; "" when unknown.
+func KindOf(err error) ErrorKind {
+	for rest := err; ; {
+		e, ok := errors.AsType[*Error](rest)
+		if !ok {
+			return NetworkKind(err)
+		}
+		if e.Kind != "" {
+			return e.Kind
+		}
+		rest = e.Err
+	}
 }
 
 // Retryable says whether trying again over a fresh connection may help.

@@ -7,7 +7,8 @@ import (
 	"log/slog"
 )
 
-// Secret is a string that no formatting, encoding or logging shows.
+// Secret is a string that no formatting, encoding or logging shows, except as an
+// unexported field of a struct that is formatted whole: fmt calls no methods there.
 type Secret string
 
 const redacted = "[redacted]"
