@@ -70,12 +70,14 @@ func (c Config) URL() string {
 
 // ParseURL reads a connection URL: postgres://, mysql://, mariadb://,
 // mongodb://, clickhouse:// with user:password@host:port/database?options,
-// sqlite:///path, embedded: or embedded:///dir. Its errors never repeat the
-// password.
+// sqlite:///path, embedded: or embedded:///dir. The password may be a reference,
+// ${env:NAME} or ${file:PATH}, which stays one in the Config. Its errors never
+// repeat the password.
 func (r Registry) ParseURL(raw string) (Config, error) {
 	invalid := func(hint string, err error) (Config, error) {
 		return Config{}, &Error{Kind: KindInvalid, Op: "read the URL", Object: RedactURL(raw), Hint: hint, Err: err}
 	}
+	raw = escapeReferences(raw)
 	scheme, rest, ok := strings.Cut(raw, ":")
 	if !ok || scheme == "" || strings.ContainsAny(scheme, "/@ ") {
 		return invalid("write it as "+r.example(), errors.New("it has no scheme"))

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"strconv"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -66,4 +67,24 @@ func lookBack(b connectors.Bound, seconds int) connectors.Bound {
 		b.Text = string(connectors.AppendDate(nil, d-arrow.Date32((seconds+86399)/86400)))
 	}
 	return b
+}
+
+// timeBound makes a date or timestamp as people write it a bound of the kind.
+func timeBound(kind connectors.Kind, text string) (connectors.Bound, error) {
+	ts, _, err := connectors.ParseTimestamp(text)
+	if err != nil {
+		return connectors.Bound{}, fmt.Errorf("%q is no date: write it as 2026-01-31 or 2026-01-31T15:04:05", text)
+	}
+	b := connectors.Bound{Kind: kind}
+	switch kind {
+	case connectors.Timestamp:
+		b.Text = string(connectors.AppendTimestamp(nil, ts, 'T'))
+	case connectors.TimestampTZ:
+		b.Text = string(connectors.AppendTimestamp(nil, ts, 'T')) + "Z"
+	case connectors.Date:
+		b.Text = text[:len("2006-01-02")]
+	default:
+		return b, fmt.Errorf("a %s cannot be compared with a date", kind)
+	}
+	return b, nil
 }

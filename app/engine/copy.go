@@ -156,8 +156,11 @@ func (c *tableCopy) fixWindow(ctx context.Context) (*connectors.Bound, error) {
 		return upper, nil
 	}
 	from := connectors.Bound{Kind: wm.Type.Kind, Text: c.had.Value}
-	if c.job.Backfill != nil {
-		from = *c.job.Backfill
+	if c.job.BackfillFrom != "" {
+		if from, err = timeBound(wm.Type.Kind, c.job.BackfillFrom); err != nil {
+			return nil, &connectors.Error{Kind: connectors.KindInvalid, Op: "backfill", Object: c.stat.TableName, Err: err,
+				Hint: "a backfill by date needs a watermark column that is a date or timestamp; run a full refresh instead"}
+		}
 	} else {
 		if upper == nil {
 			upper = &from // every row with a value is gone: only rows without one can be new
@@ -198,7 +201,7 @@ func (c *tableCopy) checkpoint(ctx context.Context, f *flow, upper *connectors.B
 	w := c.had
 	w.PipelineID, w.SourceTable = c.job.Pipeline.ID, c.stat.TableName
 	w.RowCount, w.LastRunID, w.LastSyncedAt = f.loaded, c.run.ID, now
-	if moves := c.plan.watermark != nil && c.job.Backfill == nil && (f.read > 0 || c.plan.load == connectors.Replace); moves {
+	if moves := c.plan.watermark != nil && c.job.BackfillFrom == "" && (f.read > 0 || c.plan.load == connectors.Replace); moves {
 		w.Column, w.Type = c.plan.watermark.Name, c.plan.watermark.Type.Kind.String()
 		w.Value, w.Boundary = "", nil
 		if upper != nil {

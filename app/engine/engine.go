@@ -36,9 +36,11 @@ type Job struct {
 	Open        func(context.Context) (connectors.Source, connectors.Destination, error) // the run closes both
 	Discovered  []connectors.Table                                                       // nil: the run looks itself
 	Names       Names
-	FullRefresh bool              // read everything and swap, whatever the mode
-	Backfill    *connectors.Bound // re-read from this watermark on; the stored one stays
-	Limits      connectors.Limits // of one batch
+	FullRefresh bool // read everything and swap, whatever the mode
+	// BackfillFrom is the date or timestamp to re-read from; the stored watermark
+	// stays where it is. Empty: no backfill.
+	BackfillFrom string
+	Limits       connectors.Limits // of one batch
 }
 
 // DefaultParallel is how many tables are copied at a time: it fits two cores

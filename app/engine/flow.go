@@ -42,11 +42,11 @@ func (f *flow) run(ctx context.Context) error {
 	f.schema = schemaFingerprint(f.columns)
 	f.seen, f.edgeRows = newBoundary(), newBoundary()
 	f.newEdge = newEdge(f.columns, c.plan.watermark, f.nextLower())
-	if c.plan.load == connectors.Merge && c.job.Backfill == nil {
+	if c.plan.load == connectors.Merge && c.job.BackfillFrom == "" {
 		f.seen = parseBoundary(c.had.Boundary, f.schema)
 		f.seenEdge = newEdge(f.columns, c.plan.watermark, &connectors.Bound{Kind: c.plan.watermark.Type.Kind, Text: c.had.Value})
 	}
-	if c.plan.load == connectors.ReplaceWindow && c.job.Backfill == nil {
+	if c.plan.load == connectors.ReplaceWindow && c.job.BackfillFrom == "" {
 		same, err := f.sameWindow(ctx)
 		if err != nil || same {
 			return err

@@ -91,7 +91,7 @@ func planTable(job *Job, t connectors.Table, cfg model.PipelineTable, had model.
 			p.reason = "the table is set to full refresh"
 		}
 		p.load, p.watermark = connectors.Replace, nil
-		if job.Backfill != nil {
+		if job.BackfillFrom != "" {
 			return plan{}, &connectors.Error{Kind: connectors.KindInvalid, Op: "backfill", Object: t.String(),
 				Err: errors.New("the table has no watermark column to start from"), Hint: "choose one, or run a full refresh"}
 		}
@@ -103,7 +103,7 @@ func planTable(job *Job, t connectors.Table, cfg model.PipelineTable, had model.
 	case !targetExists:
 		p.load = connectors.Replace
 		p.reason += "; first load"
-	case job.Backfill == nil && (had.Value == "" || !strings.EqualFold(had.Column, p.watermark.Name)):
+	case job.BackfillFrom == "" && (had.Value == "" || !strings.EqualFold(had.Column, p.watermark.Name)):
 		p.load = connectors.Replace
 		p.reason += "; no earlier watermark of this column, so everything is read"
 	case len(p.key) == 0:

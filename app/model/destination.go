@@ -27,7 +27,8 @@ const (
 
 // DestinationOptions are the settings of a destination beyond its columns.
 type DestinationOptions struct {
-	TLS TLSOptions `json:"tls,omitzero"`
+	TLS    TLSOptions        `json:"tls,omitzero"`
+	Params map[string]string `json:"params,omitempty"` // further options of the connection URL
 }
 
 // Destination is a database that tables are loaded into. PasswordEnc is sealed.
@@ -79,7 +80,9 @@ func (d Destination) Validate() []FieldError {
 	f.length("username", d.Username, 255)
 	if d.Type != DestinationEmbedded {
 		f.required("host", d.Host)
-		f.required("database", d.Database)
+		if d.Type == DestinationPostgreSQL { // elsewhere a schema is a database of its own
+			f.required("database", d.Database)
+		}
 		f.port(d.Port)
 	}
 	f.required("raw_schema", d.RawSchema)

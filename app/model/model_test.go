@@ -106,7 +106,7 @@ func TestDestinationValidate(t *testing.T) {
 	}
 	same := Destination{Name: "x", Type: DestinationMySQL, RawSchema: "a", TargetSchema: "a"}
 	same.SetDefaults()
-	if diff := cmp.Diff([]string{"host", "database", "target_schema"}, fields(same.Validate())); diff != "" {
+	if diff := cmp.Diff([]string{"host", "target_schema"}, fields(same.Validate())); diff != "" {
 		t.Errorf("faulty fields (-want +got)\n%s", diff)
 	}
 }

@@ -88,7 +88,8 @@ func (o TLSOptions) validate(f *faults) {
 
 // SourceOptions are the settings of a source beyond its columns.
 type SourceOptions struct {
-	TLS TLSOptions `json:"tls,omitzero"`
+	TLS    TLSOptions        `json:"tls,omitzero"`
+	Params map[string]string `json:"params,omitempty"` // further options of the connection URL
 }
 
 // Source is a database that tables are read from. PasswordEnc is sealed; no field holds a secret in the clear.

@@ -1,11 +1,7 @@
 package secret
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -147,38 +143,5 @@ func TestBadKeys(t *testing.T) {
 	}
 	if _, err := Load(filepath.Join(dir, "absent"), ""); err == nil {
 		t.Error("Load without a data directory succeeded")
-	}
-}
-
-func TestRedactedNeverPrints(t *testing.T) {
-	t.Parallel()
-	const text = "hunter2"
-	r := Redacted(text)
-	inside := struct {
-		P Redacted            `json:"p"`
-		Q *Redacted           `json:"q"`
-		M map[string]Redacted `json:"m"`
-		L []Redacted          `json:"l"`
-	}{r, &r, map[string]Redacted{"k": r}, []Redacted{r}}
-	var out bytes.Buffer
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "% x", "%10.3s"} {
-		fmt.Fprintf(&out, verb+" "+verb+" "+verb+"\n", r, &r, inside)
-	}
-	fmt.Fprintln(&out, r, &r, inside, fmt.Errorf("open %w: %v", os.ErrInvalid, r))
-	if err := json.NewEncoder(&out).Encode(inside); err != nil {
-		t.Fatal(err)
-	}
-	slog.New(slog.NewTextHandler(&out, nil)).Info("m", "r", r, "in", inside)
-	slog.New(slog.NewJSONHandler(&out, nil)).Info("m", "r", r, "in", inside)
-	for _, leak := range []string{text, fmt.Sprintf("%x", text), fmt.Sprintf("%X", text), fmt.Sprintf("% x", text)} {
-		if strings.Contains(out.String(), leak) {
-			t.Errorf("the secret got out as %q:\n%s", leak, out.String())
-		}
-	}
-	if !strings.Contains(out.String(), mask) {
-		t.Errorf("the mask is missing:\n%s", out.String())
-	}
-	if r.Reveal() != text {
-		t.Errorf("Reveal() = %q", r.Reveal())
 	}
 }

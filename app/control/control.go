@@ -1,0 +1,109 @@
+// Package control holds the use cases: the only door to the state file for the
+// command line, the API, the console and the schedule.
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"arus/app/engine"
+	"arus/app/model"
+	"arus/app/secret"
+	"arus/app/store"
+	"arus/connectors"
+)
+
+// Service performs the use cases. Construct it with all fields set.
+type Service struct {
+	Store    *store.Store
+	Ring     *secret.Ring
+	Registry connectors.Registry
+	Now      func() time.Time
+	Log      *slog.Logger
+	Getenv   func(string) string // for passwords given as ${env:NAME}
+}
+
+// InvalidError is a request that cannot be taken, with all its faults by field.
+type InvalidError struct {
+	What   string
+	Faults []model.FieldError
+}
+
+func (e *InvalidError) Error() string {
+	text := e.What + " is not valid"
+	for i, f := range e.Faults {
+		sep := "; "
+		if i == 0 {
+			sep = ": "
+		}
+		text += sep + f.Error()
+	}
+	return text
+}
+
+// invalid is nil without faults.
+func invalid(what string, faults []model.FieldError) error {
+	if len(faults) == 0 {
+		return nil
+	}
+	return &InvalidError{What: what, Faults: faults}
+}
+
+// fault is an InvalidError of one field.
+func fault(what, field, format string, args ...any) error {
+	return &InvalidError{What: what, Faults: []model.FieldError{{Field: field, Message: fmt.Sprintf(format, args...)}}}
+}
+
+// WarehouseDir is where the data directory's built-in warehouse lies.
+func WarehouseDir(dataDir string) string { return filepath.Join(dataDir, "warehouse") }
+
+// Rescue ends what a killed process left running. Call it once at the start,
+// before anything runs.
+func (s *Service) Rescue(ctx context.Context) error {
+	runs, err := s.Store.RescueRuns(ctx, "the program ended while the run was going on; the next run continues from the last checkpoint")
+	for _, r := range runs {
+		s.Log.Warn("rescued an abandoned run", "run", r.ID, "pipeline", r.PipelineID, "started", r.StartedAt)
+	}
+	return err
+}
+
+// engine makes the engine for one run.
+func (s *Service) engine(progress func(engine.Event)) *engine.Engine {
+	return &engine.Engine{State: state{s.Store}, Now: s.Now, Log: s.Log, Progress: progress}
+}
+
+// state gives the engine the store in the words the engine declares.
+type state struct{ *store.Store }
+
+// Watermark is the zero Watermark before a table's first load.
+func (s state) Watermark(ctx context.Context, pipelineID, sourceTable string) (model.Watermark, error) {
+	w, err := s.GetWatermark(ctx, pipelineID, sourceTable)
+	if errors.Is(err, store.ErrNotFound) {
+		return model.Watermark{}, nil
+	}
+	return w, err
+}
+
+// FinishRun ends the run with its status, counts and message.
+func (s state) FinishRun(ctx context.Context, r model.Run) error {
+	_, err := s.Store.FinishRun(ctx, r.ID, store.RunResult{Status: r.Status, Counts: r.Counts, ErrorMessage: r.ErrorMessage})
+	return err
+}
+
+// all gathers every page of a list.
+func all[T any](list func(store.Page) ([]T, int, error)) ([]T, error) {
+	var items []T
+	for {
+		page, total, err := list(store.Page{Limit: 1000, Offset: len(items)})
+		if err != nil {
+			return nil, err
+		}
+		if items = append(items, page...); len(page) == 0 || len(items) >= total {
+			return items, nil
+		}
+	}
+}

@@ -1,0 +1,78 @@
+package control
+
+import (
+	"context"
+
+	"arus/app/model"
+	"arus/app/store"
+	"arus/connectors"
+)
+
+// DestinationInput is a new destination.
+type DestinationInput struct {
+	Name         string
+	Connection   connectors.Config
+	RawSchema    string
+	TargetSchema string
+	IsDefault    bool
+}
+
+// AddDestination stores a destination with its password sealed. It does not connect.
+func (s *Service) AddDestination(ctx context.Context, in DestinationInput) (model.Destination, error) {
+	dst := destinationOf(in.Connection)
+	dst.Name, dst.IsDefault = in.Name, in.IsDefault
+	if in.RawSchema != "" {
+		dst.RawSchema = in.RawSchema
+	}
+	if in.TargetSchema != "" {
+		dst.TargetSchema = in.TargetSchema
+	}
+	if err := invalid("the destination", dst.Validate()); err != nil {
+		return model.Destination{}, err
+	}
+	var err error
+	if dst.PasswordEnc, err = s.seal(in.Connection.Password); err != nil {
+		return model.Destination{}, err
+	}
+	return dst, s.Store.CreateDestination(ctx, &dst)
+}
+
+// ListDestinations gives one page of the destinations and how many there are.
+func (s *Service) ListDestinations(ctx context.Context, limit, offset int) ([]model.Destination, int, error) {
+	return s.Store.ListDestinations(ctx, store.Page{Limit: limit, Offset: offset})
+}
+
+// Destination finds a destination by id or name.
+func (s *Service) Destination(ctx context.Context, idOrName string) (model.Destination, error) {
+	return s.Store.FindDestination(ctx, idOrName)
+}
+
+// DeleteDestination removes a destination that no pipeline uses. What was
+// loaded into it stays there.
+func (s *Service) DeleteDestination(ctx context.Context, idOrName string) error {
+	dst, err := s.Store.FindDestination(ctx, idOrName)
+	if err != nil {
+		return err
+	}
+	return s.Store.DeleteDestination(ctx, dst.ID)
+}
+
+// TestDestination connects to a stored destination and looks for a table, and
+// keeps the outcome with it.
+func (s *Service) TestDestination(ctx context.Context, idOrName string) (TestResult, error) {
+	dst, err := s.Store.FindDestination(ctx, idOrName)
+	if err != nil {
+		return TestResult{}, err
+	}
+	return s.test(ctx, func(ctx context.Context) error {
+		d, err := s.storedDestination(ctx, dst)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = d.Close() }()
+		_, _, err = d.Table(ctx, connectors.TableRef{Schema: dst.TargetSchema, Name: "_dead_letters"})
+		return err
+	}, func(status model.ConnectionStatus, message string) error {
+		return s.Store.SetDestinationStatus(ctx, dst.ID, status, message)
+	})
+}

@@ -1,0 +1,299 @@
+package control
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"arus/app/engine"
+	"arus/app/model"
+	"arus/app/store"
+	"arus/connectors"
+)
+
+// SyncRequest is a one-line sync: two connections and what to copy.
+type SyncRequest struct {
+	From, To     connectors.Config
+	Tables       []string // globs
+	Exclude      []string
+	SourceSchema string
+	TargetSchema string
+	Mode         model.SyncMethod
+	LoadMode     model.LoadMode
+	Key          []string
+	Watermark    string
+	LookbackSecs int
+	Parallel     int
+	Progress     func(engine.Event)
+}
+
+// Sync copies tables from one database to another. The sync is stored as an
+// ordinary pipeline and found again by its endpoints, so that the next one is
+// incremental. Nothing is stored before both ends have answered once.
+func (s *Service) Sync(ctx context.Context, req SyncRequest) (engine.Report, error) {
+	key := syncKey(req)
+	p, err := s.Store.FindPipelineBySyncKey(ctx, key)
+	known := err == nil
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return engine.Report{}, err
+	}
+	source, destination, err := s.openBoth(ctx, req)
+	if err == nil {
+		var report engine.Report
+		report, err = s.syncOpened(ctx, req, key, p, source, destination)
+		if err == nil || report.RunID != "" {
+			return report, err
+		}
+		err = errors.Join(err, source.Close(), destination.Close())
+	}
+	if !known || ctx.Err() != nil || isInvalid(err) {
+		return engine.Report{}, err
+	}
+	// An existing pipeline that cannot run leaves a failed run behind, so that its history tells.
+	return s.engine(req.Progress).Run(ctx, engine.Job{Pipeline: p, Trigger: model.TriggerManual,
+		Open: func(context.Context) (connectors.Source, connectors.Destination, error) { return nil, nil, err }})
+}
+
+func isInvalid(err error) bool {
+	_, ok := errors.AsType[*InvalidError](err)
+	return ok
+}
+
+func (s *Service) openBoth(ctx context.Context, req SyncRequest) (connectors.Source, connectors.Destination, error) {
+	source, err := s.openSource(ctx, req.From)
+	if err != nil {
+		return nil, nil, err
+	}
+	destination, err := s.openDestination(ctx, req.To)
+	if err != nil {
+		return nil, nil, errors.Join(err, source.Close())
+	}
+	return source, destination, nil
+}
+
+// syncOpened selects the tables, stores the pipeline and runs it. When it
+// returns without a run, the caller closes the connections.
+func (s *Service) syncOpened(ctx context.Context, req SyncRequest, key string, p model.Pipeline, source connectors.Source, destination connectors.Destination) (engine.Report, error) {
+	sel := selection{Include: req.Tables, Exclude: req.Exclude}
+	if req.SourceSchema != "" {
+		sel.Schemas = []string{req.SourceSchema}
+	}
+	found, err := sel.tables(ctx, source)
+	if err != nil {
+		return engine.Report{}, err
+	}
+	src, dst, err := s.endpoints(ctx, req)
+	if err != nil {
+		return engine.Report{}, err
+	}
+	if p.ID == "" {
+		p = model.NewPipeline(s.freeName(ctx, src.Name+" to "+dst.Name, s.pipelineNameTaken), src.ID, dst.ID)
+		p.SyncKey, p.TimeoutSeconds = key, 0
+	}
+	var only []string
+	for _, t := range found {
+		pt := pipelineTable(t)
+		at := slices.IndexFunc(p.Tables, func(o model.PipelineTable) bool { return o.Key() == pt.Key() })
+		if at < 0 {
+			p.Tables = append(p.Tables, pt)
+			at = len(p.Tables) - 1
+		}
+		req.configure(&p.Tables[at])
+		only = append(only, pt.Key())
+	}
+	p.Options.Parallel, p.Options.LookbackSeconds, p.LoadMode = req.Parallel, req.LookbackSecs, req.LoadMode
+	if req.TargetSchema != "" {
+		p.TargetSchema = req.TargetSchema
+	}
+	if err := s.checkPipeline(ctx, p, dst, found); err != nil {
+		return engine.Report{}, err
+	}
+	if p.CreatedAt.IsZero() {
+		err = s.Store.CreatePipeline(ctx, &p)
+	} else {
+		err = s.Store.UpdatePipeline(ctx, &p)
+	}
+	if err != nil {
+		return engine.Report{}, err
+	}
+	return s.engine(req.Progress).Run(ctx, engine.Job{
+		Pipeline: p, Only: only, Trigger: model.TriggerManual, SourceName: src.Name, SyncMethod: req.Mode,
+		Open: func(context.Context) (connectors.Source, connectors.Destination, error) {
+			return source, destination, nil
+		},
+		Discovered: found, Names: s.names(p, dst),
+	})
+}
+
+// configure writes what the command line said of every table.
+func (r SyncRequest) configure(t *model.PipelineTable) {
+	t.Enabled, t.LoadMode, t.KeyColumns, t.WatermarkColumn = true, r.LoadMode, r.Key, r.Watermark
+	t.SyncMode = model.ModeIncremental
+	if r.Mode == model.SyncFullRefresh {
+		t.SyncMode = model.ModeFullRefresh
+	}
+}
+
+// syncKey is the identity of a one-line sync: its two ends and schemas, without
+// passwords.
+func syncKey(req SyncRequest) string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{req.From.URL(), req.To.URL(), req.SourceSchema, req.TargetSchema}, "\n")))
+	return hex.EncodeToString(sum[:16])
+}
+
+// endpoints finds or stores the two ends of a sync. A password given now
+// replaces the stored one.
+func (s *Service) endpoints(ctx context.Context, req SyncRequest) (model.Source, model.Destination, error) {
+	src, dst := sourceOf(req.From), destinationOf(req.To)
+	fail := func(err error) (model.Source, model.Destination, error) {
+		return model.Source{}, model.Destination{}, err
+	}
+	sources, err := all(func(page store.Page) ([]model.Source, int, error) { return s.Store.ListSources(ctx, page) })
+	if err != nil {
+		return fail(err)
+	}
+	sealed, err := s.seal(req.From.Password)
+	if err != nil {
+		return fail(err)
+	}
+	url := sourceConfig(src).URL()
+	if at := slices.IndexFunc(sources, func(o model.Source) bool { return sourceConfig(o).URL() == url }); at >= 0 {
+		src = sources[at]
+		if src.PasswordEnc, err = s.fresher(src.PasswordEnc, sealed, req.From.Password); err != nil {
+			return fail(err)
+		}
+		err = s.Store.UpdateSource(ctx, &src)
+	} else {
+		src.Name, src.PasswordEnc = s.freeName(ctx, endpointName(req.From), s.sourceNameTaken), sealed
+		if err = invalid("the source", src.Validate()); err == nil {
+			err = s.Store.CreateSource(ctx, &src)
+		}
+	}
+	if err != nil {
+		return fail(err)
+	}
+	destinations, err := all(func(page store.Page) ([]model.Destination, int, error) { return s.Store.ListDestinations(ctx, page) })
+	if err != nil {
+		return fail(err)
+	}
+	if sealed, err = s.seal(req.To.Password); err != nil {
+		return fail(err)
+	}
+	url = destinationConfig(dst).URL()
+	if at := slices.IndexFunc(destinations, func(o model.Destination) bool { return destinationConfig(o).URL() == url }); at >= 0 {
+		dst = destinations[at]
+		if dst.PasswordEnc, err = s.fresher(dst.PasswordEnc, sealed, req.To.Password); err != nil {
+			return fail(err)
+		}
+		err = s.Store.UpdateDestination(ctx, &dst)
+	} else {
+		dst.Name, dst.PasswordEnc = s.freeName(ctx, endpointName(req.To), s.destinationNameTaken), sealed
+		if err = invalid("the destination", dst.Validate()); err == nil {
+			err = s.Store.CreateDestination(ctx, &dst)
+		}
+	}
+	if err != nil {
+		return fail(err)
+	}
+	return src, dst, nil
+}
+
+// fresher keeps the stored sealed password unless another one was given.
+func (s *Service) fresher(stored, sealed string, given connectors.Secret) (string, error) {
+	if given == "" {
+		return stored, nil
+	}
+	if old, err := s.unseal(stored); err == nil && old == given {
+		return stored, nil
+	}
+	return sealed, nil
+}
+
+// endpointName is what a person would call a database: its own name.
+func endpointName(cfg connectors.Config) string {
+	name := cfg.Database
+	if cfg.Host == "" {
+		name = strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))
+		if cfg.Database == "" {
+			name = "warehouse"
+		}
+	}
+	if strings.Trim(model.Slug(name), "_") == "" {
+		name = cfg.Type
+	}
+	return name
+}
+
+// freeName appends a number to a name that is taken.
+func (s *Service) freeName(ctx context.Context, name string, taken func(context.Context, string) bool) string {
+	free := name
+	for i := 2; taken(ctx, free); i++ {
+		free = fmt.Sprintf("%s %d", name, i)
+	}
+	return free
+}
+
+func (s *Service) sourceNameTaken(ctx context.Context, name string) bool {
+	_, err := s.Store.FindSource(ctx, name)
+	return err == nil
+}
+
+func (s *Service) destinationNameTaken(ctx context.Context, name string) bool {
+	_, err := s.Store.FindDestination(ctx, name)
+	return err == nil
+}
+
+func (s *Service) pipelineNameTaken(ctx context.Context, name string) bool {
+	_, err := s.Store.FindPipeline(ctx, name)
+	return err == nil
+}
+
+// selection says which tables a person wants.
+type selection struct {
+	Schemas, Include, Exclude []string
+}
+
+// tables discovers the selection. A name that is no pattern must exist.
+func (sel selection) tables(ctx context.Context, source connectors.Source) ([]connectors.Table, error) {
+	found, err := source.Tables(ctx, connectors.TableFilter{Schemas: sel.Schemas, Include: sel.Include, Exclude: sel.Exclude})
+	if err != nil {
+		return nil, err
+	}
+	var missing []string
+	for _, pattern := range sel.Include {
+		if strings.ContainsAny(pattern, "*?[{\\") {
+			continue
+		}
+		if !slices.ContainsFunc(found, func(t connectors.Table) bool { return t.Name == pattern || t.String() == pattern }) {
+			missing = append(missing, pattern)
+		}
+	}
+	if len(missing) == 0 && len(found) > 0 {
+		return found, nil
+	}
+	all, err := source.Tables(ctx, connectors.TableFilter{Schemas: sel.Schemas})
+	if err != nil {
+		return nil, err
+	}
+	have := make([]string, 0, len(all))
+	for _, t := range all {
+		have = append(have, t.Name)
+	}
+	slices.Sort(have)
+	if len(have) > 20 {
+		have = append(have[:20], fmt.Sprintf("and %d more", len(all)-20))
+	}
+	hint := "the source has " + strings.Join(have, ", ")
+	if len(all) == 0 {
+		hint = "the source has no table that this user may see; check the database, the schema and the user's privileges"
+	}
+	if len(missing) > 0 {
+		return nil, fault("the selection", "tables", "%s not found (excluded tables count as not found); %s", strings.Join(missing, ", "), hint)
+	}
+	return nil, fault("the selection", "tables", "no table matches; %s", hint)
+}
