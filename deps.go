@@ -18,6 +18,7 @@ import (
 	_ "github.com/vbauerster/mpb/v8"
 	_ "github.com/zeebo/xxh3"
 	_ "github.com/ClickHouse/clickhouse-go/v2"
+	_ "go.mongodb.org/mongo-driver/v2/mongo"
 	_ "go.uber.org/goleak"
 	_ "golang.org/x/sync/errgroup"
 	_ "golang.org/x/sys/unix"

@@ -29,6 +29,7 @@ type SyncRequest struct {
 	Watermark    string
 	LookbackSecs int
 	Parallel     int
+	FullRefresh  bool // read everything once more, whatever the mode
 	Progress     func(engine.Event)
 }
 
@@ -126,7 +127,7 @@ func (s *Service) syncOpened(ctx context.Context, req SyncRequest, key string, p
 		Open: func(context.Context) (connectors.Source, connectors.Destination, error) {
 			return source, destination, nil
 		},
-		Discovered: found, Names: s.names(p, dst),
+		Discovered: found, Names: s.names(p, dst), FullRefresh: req.FullRefresh,
 	})
 }
 

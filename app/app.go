@@ -1,0 +1,121 @@
+// Package app puts the parts together: commands, configuration, the open data
+// directory, exit codes.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"arus/app/control"
+	"arus/app/secret"
+	"arus/app/store"
+	"arus/connectors"
+	"arus/connectors/all"
+)
+
+// Stdio is where the program reads and writes: data goes to Out, everything
+// else to Err.
+type Stdio struct {
+	In  io.Reader
+	Out io.Writer
+	Err io.Writer
+}
+
+// Main runs one command line and returns its exit code. The first SIGINT or
+// SIGTERM ends the work at its next checkpoint, the second ends the process.
+func Main(ctx context.Context, args []string, stdio Stdio) int {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	go func() {
+		select {
+		case s := <-signals:
+			cancel(&signalError{s})
+		case <-ctx.Done():
+			return
+		}
+		if s, ok := <-signals; ok {
+			os.Exit(signalCode(s))
+		}
+	}()
+	env := &environment{Stdio: stdio, Registry: all.Registry(), Getenv: os.Getenv, Now: time.Now}
+	root := newRoot(env)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if s, ok := errors.AsType[*signalError](context.Cause(ctx)); ok && err != nil {
+		_, _ = fmt.Fprintln(stdio.Err, "arus: stopped by", s.signal)
+		return signalCode(s.signal)
+	}
+	return report(stdio.Err, err)
+}
+
+// environment is what every command may use.
+type environment struct {
+	Stdio
+	Registry connectors.Registry
+	Getenv   func(string) string
+	Now      func() time.Time
+
+	flags globalFlags
+}
+
+// data is an open data directory.
+type data struct {
+	*control.Service
+	log *slog.Logger
+}
+
+// open opens the data directory, takes its lock, and ends runs that a killed
+// process left behind.
+func (env *environment) open(ctx context.Context) (*data, error) {
+	dir, err := env.dataDir()
+	if err != nil {
+		return nil, err
+	}
+	st, err := store.Open(ctx, dir, store.Options{Now: env.Now})
+	if err != nil {
+		return nil, &environmentError{err}
+	}
+	ring, err := secret.Load(st.Dir(), env.Getenv(secret.KeyEnv))
+	if err != nil {
+		return nil, errors.Join(&environmentError{err}, st.Close())
+	}
+	log := env.logger()
+	d := &data{log: log, Service: &control.Service{
+		Store: st, Ring: ring, Registry: env.Registry, Now: env.Now, Log: log, Getenv: env.Getenv,
+	}}
+	if err := d.Rescue(ctx); err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	return d, nil
+}
+
+// Close gives the data directory back.
+func (d *data) Close() error { return d.Store.Close() }
+
+// with opens the data directory for one use.
+func (env *environment) with(ctx context.Context, use func(*data) error) error {
+	d, err := env.open(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(use(d), d.Close())
+}
+
+// logger writes to standard error: warnings and errors, with --verbose all.
+func (env *environment) logger() *slog.Logger {
+	level := slog.LevelError + 1 // what goes wrong is in the command's own answer
+	if env.flags.verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: level}))
+}
