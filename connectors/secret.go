@@ -7,8 +7,9 @@ import (
 	"log/slog"
 )
 
-// Secret is a string that no formatting, encoding or logging shows, except as an
-// unexported field of a struct that is formatted whole: fmt calls no methods there.
+// Secret is a string that no formatting, encoding or logging shows, save where the
+// standard library calls no methods: in unexported fields of a struct formatted
+// whole, as the key of a JSON object, and with %p. Keep it out of those.
 type Secret string
 
 const redacted = "[redacted]"
