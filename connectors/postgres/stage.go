@@ -1,0 +1,102 @@
+package postgres
+
+import (
+	"context"
+	"encoding/binary"
+	"strconv"
+	"strings"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/google/uuid"
+
+	"arus/connectors"
+)
+
+// Raw mode: the rows land as JSON in a staging table that stays, and the typed
+// rows are made from them inside the database, in the same transaction.
+
+// prepareStaging makes the staging table if it is absent and notes where this
+// load's rows begin.
+func (l *load) prepareStaging(ctx context.Context) error {
+	table := qualified(l.req.Raw.Table)
+	have, err := lookUp(ctx, l.conn, l.req.Raw.Table)
+	if err != nil {
+		return err
+	}
+	if have == nil {
+		return exec(ctx, l.conn, "CREATE TABLE "+table+" (_arus_id bigserial PRIMARY KEY, _arus_run_id uuid NOT NULL, "+
+			"_arus_extracted timestamptz NOT NULL DEFAULT pg_catalog.now(), _data jsonb NOT NULL)")
+	}
+	rows, err := query(ctx, l.conn, "SELECT pg_catalog.max(_arus_id) FROM "+table)
+	if err != nil {
+		return err
+	}
+	if rows[0][0] != nil {
+		l.rawBase = number(rows[0][0])
+	}
+	return nil
+}
+
+// rawRow gives the function that appends a row of the batch as a staging tuple.
+func (l *load) rawRow(batch arrow.RecordBatch) (func(dst []byte, i int) ([]byte, error), error) {
+	if err := l.encoder.bind(batch); err != nil { // checks the forms
+		return nil, err
+	}
+	var suspects []int // text columns that hold a NUL somewhere
+	for c := range l.req.Columns {
+		if a, ok := batch.Column(c).(*array.String); ok && hasNUL(a) {
+			suspects = append(suspects, c)
+		}
+	}
+	id, err := uuid.Parse(l.req.RunID)
+	if err != nil {
+		return nil, err
+	}
+	return func(dst []byte, i int) ([]byte, error) {
+		for _, c := range suspects {
+			if a := batch.Column(c).(*array.String); !a.IsNull(i) && strings.IndexByte(a.Value(i), 0) >= 0 {
+				return dst, &valueError{column: l.req.Columns[c].Name, err: errNUL}
+			}
+		}
+		dst = append(append(dst, 0, 2, 0, 0, 0, 16), id[:]...)
+		size := len(dst)
+		dst = append(dst, 0, 0, 0, 0, 1) // length, version of jsonb's form
+		dst = connectors.AppendRowJSON(dst, batch, l.req.Columns, i)
+		binary.BigEndian.PutUint32(dst[size:], uint32(len(dst)-size-4))
+		return dst, nil
+	}, nil
+}
+
+// buildFromStaging fills the filling table from this load's staging rows, in
+// the order they were written, so that the later one of two is the later here too.
+func (l *load) buildFromStaging(ctx context.Context) error {
+	fields, exprs := make([]string, len(l.req.Columns)), make([]string, len(l.req.Columns))
+	for i, c := range l.req.Columns {
+		kind := "text"
+		if c.Type.Kind == connectors.JSON || c.Type.Kind == connectors.Array {
+			kind = "jsonb"
+		}
+		fields[i] = ident(c.Name) + " pg_catalog." + kind
+		exprs[i] = stagedExpr(c)
+	}
+	return exec(ctx, l.conn, "INSERT INTO "+l.filling+" ("+l.columnNames()+") SELECT "+strings.Join(exprs, ", ")+
+		" FROM "+qualified(l.req.Raw.Table)+" AS s CROSS JOIN LATERAL pg_catalog.jsonb_to_record(s._data) AS r("+strings.Join(fields, ", ")+")"+
+		" WHERE s._arus_id > "+strconv.FormatInt(l.rawBase, 10)+" AND s._arus_run_id = "+l.runID+" ORDER BY s._arus_id")
+}
+
+// stagedExpr turns a field of a staging row, spelled by AppendRowJSON, into the
+// native type of its column.
+func stagedExpr(c connectors.Column) string {
+	field := "r." + ident(c.Name)
+	switch c.Type.Kind {
+	case connectors.Bytes:
+		return "pg_catalog.decode(" + field + ", 'base64')"
+	case connectors.Date, connectors.Timestamp, connectors.TimestampTZ:
+		// Years before 1 are astronomical in canonical text, BC in PostgreSQL.
+		return "(CASE WHEN pg_catalog.left(" + field + ", 5) = '0000-' OR " + field + " LIKE '-_%' AND " + field + " <> '-infinity' THEN " +
+			"pg_catalog.lpad((1 - pg_catalog.substring(" + field + ", '^-?\\d+')::pg_catalog.int4)::pg_catalog.text, 4, '0') || " +
+			"pg_catalog.substring(" + field + ", '^-?\\d+(.*)$') || ' BC' ELSE " + field + " END)::" + native(c.Type)
+	}
+	return field + "::" + native(c.Type)
+}

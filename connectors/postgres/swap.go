@@ -1,0 +1,211 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"arus/connectors"
+)
+
+// replace puts the shadow in the target's place. Everything slow happens before
+// the old table is locked.
+func (l *load) replace(ctx context.Context) error {
+	if err := l.addKey(ctx); err != nil {
+		return err
+	}
+	if l.target == nil {
+		return l.rename(ctx)
+	}
+	holders, err := l.dependents(ctx)
+	if err != nil {
+		return err
+	}
+	if len(holders) > 0 {
+		return l.refill(ctx, holders)
+	}
+	if err := l.carryOver(ctx); err != nil {
+		return err
+	}
+	return l.rename(ctx)
+}
+
+func (l *load) pendingKey() string { return l.shadow + "_key" }
+
+// addKey builds the primary key after the rows, which is far cheaper than with
+// them. Of rows with equal keys the one written last stays.
+func (l *load) addKey(ctx context.Context) error {
+	if len(l.req.Key) == 0 {
+		return nil
+	}
+	key := connectors.QuoteList(l.req.Key, '"')
+	add := "ALTER TABLE " + l.filling + " ADD CONSTRAINT " + ident(l.pendingKey()) + " PRIMARY KEY (" + key + ")"
+	err := exec(ctx, l.conn, "SAVEPOINT key; "+add)
+	if e, ok := errors.AsType[*pgconn.PgError](err); !ok || e.Code != "23505" {
+		return err
+	}
+	return exec(ctx, l.conn, "ROLLBACK TO SAVEPOINT key; DELETE FROM "+l.filling+" WHERE ctid IN ("+
+		"SELECT ctid FROM (SELECT ctid, pg_catalog.row_number() OVER (PARTITION BY "+key+" ORDER BY ctid DESC) AS n FROM "+l.filling+") d WHERE n > 1); "+add)
+}
+
+// dependentsQuery names what would be lost with the table $1 if it were
+// dropped: views and rules, foreign keys onto it, triggers, policies,
+// publications, children, and being a partitioned table or someone's child.
+const dependentsQuery = `
+SELECT DISTINCT CASE WHEN v.relkind = 'm' THEN 'materialized view ' ELSE 'view ' END || v.oid::pg_catalog.regclass::pg_catalog.text
+  FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid JOIN pg_catalog.pg_class v ON v.oid = r.ev_class
+  WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = $1::pg_catalog.oid
+UNION SELECT 'foreign key ' || conname || ' of ' || conrelid::pg_catalog.regclass FROM pg_catalog.pg_constraint WHERE contype = 'f' AND (confrelid = $1::pg_catalog.oid OR conrelid = $1::pg_catalog.oid)
+UNION SELECT 'trigger ' || tgname FROM pg_catalog.pg_trigger WHERE tgrelid = $1::pg_catalog.oid AND NOT tgisinternal
+UNION SELECT 'policy ' || polname FROM pg_catalog.pg_policy WHERE polrelid = $1::pg_catalog.oid
+UNION SELECT 'row security' FROM pg_catalog.pg_class WHERE oid = $1::pg_catalog.oid AND (relrowsecurity OR relforcerowsecurity)
+UNION SELECT 'publication ' || p.pubname FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = $1::pg_catalog.oid
+UNION SELECT 'child table ' || inhrelid::pg_catalog.regclass FROM pg_catalog.pg_inherits WHERE inhparent = $1::pg_catalog.oid
+UNION SELECT 'parent table ' || inhparent::pg_catalog.regclass FROM pg_catalog.pg_inherits WHERE inhrelid = $1::pg_catalog.oid
+UNION SELECT 'function ' || d.objid::pg_catalog.regprocedure FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class c ON c.oid = $1::pg_catalog.oid
+  WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype = 'n'
+    AND (d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = c.oid OR d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.refobjid = c.reltype)
+ORDER BY 1`
+
+func (l *load) dependents(ctx context.Context) ([]string, error) {
+	rows, err := query(ctx, l.conn, dependentsQuery, l.target.oid)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, row := range rows {
+		names = append(names, string(row[0]))
+	}
+	if l.target.kind == 'p' {
+		names = append(names, "partitions")
+	}
+	return names, nil
+}
+
+// refill keeps the old table, because other things hang on it, and exchanges
+// its rows. Readers see the old ones until the commit.
+func (l *load) refill(ctx context.Context, holders []string) error {
+	fresh, err := lookUp(ctx, l.conn, connectors.TableRef{Schema: l.req.Target.Schema, Name: l.shadow})
+	if err != nil {
+		return err
+	}
+	blocked := func(format string, args ...any) error {
+		return &connectors.Error{
+			Kind: connectors.KindConstraint, Op: opLoad, Object: l.req.Target.String(),
+			Err:  fmt.Errorf("the table must change its shape (%s), but %s depends on it", fmt.Sprintf(format, args...), strings.Join(holders, ", ")),
+			Hint: "drop what depends on it and make it again after the run, or load into another target",
+		}
+	}
+	var alter []string
+	for _, c := range fresh.Columns {
+		have, ok := l.target.exact(c.Name)
+		switch {
+		case !ok && c.Nullable:
+			alter = append(alter, "ADD COLUMN "+ident(c.Name)+" "+c.Native)
+		case !ok:
+			// The old rows are still there; the constraint comes once they are gone.
+			alter = append(alter, "ADD COLUMN "+ident(c.Name)+" "+c.Native)
+		case have.Native != c.Native:
+			return blocked("column %q from %s to %s", c.Name, have.Native, c.Native)
+		}
+	}
+	for _, c := range l.target.Columns {
+		if !fresh.has(c.Name) && !c.Nullable {
+			return blocked("column %q is gone from the source and cannot be empty", c.Name)
+		}
+	}
+	target := qualified(l.req.Target)
+	var sql []string
+	if len(alter) > 0 {
+		sql = append(sql, "ALTER TABLE "+target+" "+strings.Join(alter, ", "))
+	}
+	names := connectors.QuoteList(connectors.ColumnNames(fresh.Columns), '"')
+	sql = append(sql, "DELETE FROM "+target, "INSERT INTO "+target+" ("+names+") SELECT "+names+" FROM "+l.filling, "DROP TABLE "+l.filling)
+	for _, c := range fresh.Columns {
+		have, ok := l.target.exact(c.Name)
+		if (!ok || have.Nullable) && !c.Nullable {
+			sql = append(sql, "ALTER TABLE "+target+" ALTER COLUMN "+ident(c.Name)+" SET NOT NULL")
+		}
+	}
+	if len(l.req.Key) > 0 && !sameSet(l.target.PrimaryKey, l.req.Key) {
+		if len(l.target.PrimaryKey) > 0 {
+			return blocked("the key from %s to %s", strings.Join(l.target.PrimaryKey, ", "), strings.Join(l.req.Key, ", "))
+		}
+		sql = append(sql, "ALTER TABLE "+target+" ADD PRIMARY KEY ("+connectors.QuoteList(l.req.Key, '"')+")")
+	}
+	return exec(ctx, l.conn, strings.Join(sql, "; "))
+}
+
+// rename drops the old table and gives the shadow its name and its lasting
+// defaults.
+func (l *load) rename(ctx context.Context) error {
+	target := qualified(l.req.Target)
+	sql := "ALTER TABLE " + l.filling + " ALTER COLUMN " + connectors.MetaRunID + " DROP DEFAULT, ALTER COLUMN " +
+		connectors.MetaSyncedAt + " SET DEFAULT pg_catalog.now()"
+	if l.target != nil {
+		sql += "; DROP TABLE " + target
+	}
+	sql += "; ALTER TABLE " + l.filling + " RENAME TO " + ident(l.req.Target.Name)
+	if err := exec(ctx, l.conn, sql); err != nil {
+		return err
+	}
+	if len(l.req.Key) == 0 {
+		return nil
+	}
+	name := keyName(l.req.Target.Name)
+	taken, err := query(ctx, l.conn, "SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "+
+		"WHERE n.nspname = $1 AND c.relname = $2", l.req.Target.Schema, name)
+	if err != nil || len(taken) > 0 {
+		return err // taken by a stranger's table: the key keeps its odd name
+	}
+	return exec(ctx, l.conn, "ALTER TABLE "+target+" RENAME CONSTRAINT "+ident(l.pendingKey())+" TO "+ident(name))
+}
+
+// carryOver gives the shadow the old table's owner, privileges, comments and
+// the indexes that people made on it.
+func (l *load) carryOver(ctx context.Context) error {
+	shadow := connectors.TableRef{Schema: l.req.Target.Schema, Name: l.shadow}
+	rows, err := query(ctx, l.conn, carryOverQuery, l.target.oid, shadow.Schema, shadow.Name)
+	if err != nil {
+		return err
+	}
+	var sql []string
+	for _, row := range rows {
+		sql = append(sql, string(row[0]))
+	}
+	if len(sql) == 0 {
+		return nil
+	}
+	return exec(ctx, l.conn, strings.Join(sql, "; "))
+}
+
+// carryOverQuery writes the statements, in order: the owner, what default
+// privileges gave the shadow taken back, the old privileges, the comments.
+const carryOverQuery = `
+WITH old AS (SELECT * FROM pg_catalog.pg_class WHERE oid = $1::pg_catalog.oid),
+new AS (
+  SELECT c.*, pg_catalog.format('%I.%I', n.nspname, c.relname) AS spelled
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $2 AND c.relname = $3
+),
+role(oid, spelled) AS (SELECT oid, pg_catalog.quote_ident(rolname) FROM pg_catalog.pg_roles UNION ALL SELECT 0::pg_catalog.oid, 'PUBLIC'),
+acl AS (SELECT a.*, NULL AS attname FROM old, pg_catalog.aclexplode(old.relacl) a
+  UNION ALL SELECT a.*, t.attname FROM old JOIN pg_catalog.pg_attribute t ON t.attrelid = old.oid AND t.attnum > 0 AND NOT t.attisdropped, pg_catalog.aclexplode(t.attacl) a
+    WHERE EXISTS (SELECT FROM new JOIN pg_catalog.pg_attribute k ON k.attrelid = new.oid AND k.attname = t.attname))
+SELECT statement FROM (
+  SELECT 1 AS step, 'ALTER TABLE ' || new.spelled || ' OWNER TO ' || role.spelled AS statement
+  FROM old, new, role WHERE role.oid = old.relowner AND new.relowner <> old.relowner
+  UNION ALL SELECT 2, 'REVOKE ALL ON ' || new.spelled || ' FROM ' || role.spelled
+  FROM old, new, pg_catalog.aclexplode(new.relacl) a JOIN role ON role.oid = a.grantee
+  WHERE new.relacl IS DISTINCT FROM old.relacl AND a.grantee <> new.relowner AND a.grantee <> old.relowner
+  UNION ALL SELECT 3, 'GRANT ' || acl.privilege_type || CASE WHEN acl.attname IS NULL THEN '' ELSE ' (' || pg_catalog.quote_ident(acl.attname) || ')' END
+    || ' ON ' || new.spelled || ' TO ' || role.spelled || CASE WHEN acl.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
+  FROM old, new, acl JOIN role ON role.oid = acl.grantee WHERE acl.grantee <> old.relowner
+  UNION ALL SELECT 4, 'COMMENT ON TABLE ' || new.spelled || ' IS ' || pg_catalog.quote_literal(d.description)
+  FROM new, pg_catalog.pg_description d WHERE d.objoid = $1::pg_catalog.oid AND d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objsubid = 0
+  UNION ALL SELECT 5, 'COMMENT ON COLUMN ' || new.spelled || '.' || pg_catalog.quote_ident(k.attname) || ' IS ' || pg_catalog.quote_literal(d.description)
+  FROM new JOIN pg_catalog.pg_attribute k ON k.attrelid = new.oid JOIN pg_catalog.pg_attribute t ON t.attrelid = $1::pg_catalog.oid AND t.attname = k.attname AND t.attnum > 0
+  JOIN pg_catalog.pg_description d ON d.objoid = t.attrelid AND d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objsubid = t.attnum
+) s GROUP BY step, statement ORDER BY step, statement`
