@@ -1,0 +1,549 @@
+package mysql
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"arus/connectors"
+)
+
+const (
+	abortTimeout = 30 * time.Second
+	swapAttempts = 5 // each waits for the session's lock_wait_timeout
+	loadTable    = "_arus_load"
+	loadOrder    = "_arus_order"
+)
+
+// destination writes the tables of one server.
+type destination struct{ *server }
+
+// Table describes a target by the types that Arus wrote, where it wrote them.
+func (d *destination) Table(ctx context.Context, ref connectors.TableRef) (t connectors.Table, ok bool, err error) {
+	ref, err = d.complete(ref)
+	if err != nil {
+		return t, false, err
+	}
+	err = d.with(ctx, func(ss *session) error {
+		natives, indexes, err := ss.describe(ctx, ref)
+		if err != nil || len(natives) == 0 {
+			return d.fail("describe table", ref.String(), err)
+		}
+		ok = true
+		t = connectors.Table{TableRef: ref, DefaultSchema: d.sameName(ref.Schema, d.cfg.Database), RowEstimate: -1, Bytes: -1}
+		for _, n := range natives {
+			if !isMeta(n.name) {
+				c := n.logicalColumn()
+				c.Type = n.written()
+				t.Columns = append(t.Columns, c)
+			}
+		}
+		addKeys(&t, indexes)
+		return nil
+	})
+	return t, ok, err
+}
+
+func isMeta(name string) bool {
+	return strings.EqualFold(name, connectors.MetaRunID) || strings.EqualFold(name, connectors.MetaSyncedAt)
+}
+
+// complete gives a table without a schema the destination's database.
+func (d *destination) complete(ref connectors.TableRef) (connectors.TableRef, error) {
+	if ref.Schema == "" {
+		ref.Schema = d.cfg.Database
+	}
+	if ref.Schema == "" {
+		return ref, &connectors.Error{Kind: connectors.KindInvalid, Op: "load", Object: ref.Name,
+			Hint: "set the target schema, or a database in the URL", Err: errors.New("the target names no database")}
+	}
+	return ref, nil
+}
+
+// load is one target being loaded, on one session that holds the target's lock.
+//
+// A new or replaced target is built in the table shadow and renamed into place.
+// An existing one changes in one transaction, from a temporary table or, in raw
+// mode, from the staging table, whose rows arrive in that same transaction.
+type load struct {
+	d         *destination
+	ss        *session
+	req       connectors.LoadRequest
+	target    connectors.TableRef
+	shadow    connectors.TableRef
+	old       connectors.TableRef
+	lock      string
+	columns   []column
+	existing  []native // of the target; empty when it is absent
+	fresh     bool     // the shadow becomes the target
+	rows      *appender
+	staging   staging
+	committed bool
+}
+
+// Begin takes the lock, sweeps, and makes the tables that the rows go to.
+func (d *destination) Begin(ctx context.Context, req connectors.LoadRequest) (connectors.Load, error) {
+	target, err := d.complete(req.Target)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkRequest(target.String(), req); err != nil {
+		return nil, err
+	}
+	ss, err := d.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l := &load{d: d, ss: ss, req: req, target: target}
+	l.name()
+	if err := l.begin(ctx); err != nil {
+		if l.lock != "" {
+			_ = l.Abort()
+		} else {
+			ss.close()
+		}
+		return nil, d.fail("load", target.String(), err)
+	}
+	return l, nil
+}
+
+func checkRequest(object string, req connectors.LoadRequest) error {
+	fault := ""
+	switch {
+	case len(req.Columns) == 0:
+		fault = "the load has no columns"
+	case req.Mode == connectors.Merge && len(req.Key) == 0:
+		fault = "a merge needs a key"
+	case req.Mode == connectors.ReplaceWindow && req.Window == nil:
+		fault = "the window to replace is missing"
+	case req.Mode < connectors.Replace || req.Mode > connectors.ReplaceWindow:
+		fault = "the load has no mode"
+	}
+	for _, k := range req.Key {
+		if !slices.ContainsFunc(req.Columns, func(c connectors.Column) bool { return strings.EqualFold(c.Name, k) }) {
+			fault = "the key's column " + k + " is not among the columns"
+		}
+	}
+	if fault == "" {
+		return nil
+	}
+	return &connectors.Error{Kind: connectors.KindInvalid, Op: "load", Object: object, Err: errors.New(fault)}
+}
+
+// name derives the names of helper tables from the target's, so that the next
+// load of the target finds what a killed one left.
+func (l *load) name() {
+	name := l.target.Schema + "\x00" + l.target.Name
+	if l.d.flavour.lowerNames {
+		name = strings.ToLower(name)
+	}
+	sum := sha256.Sum256([]byte(name))
+	hash := hex.EncodeToString(sum[:8])
+	l.shadow = connectors.TableRef{Schema: l.target.Schema, Name: "_arus_" + hash + "_new"}
+	l.old = connectors.TableRef{Schema: l.target.Schema, Name: "_arus_" + hash + "_old"}
+}
+
+func (l *load) lockName() string { return "arus:" + strings.TrimSuffix(l.shadow.Name, "_new") }
+
+func (l *load) begin(ctx context.Context) error {
+	if err := l.ss.makeSchema(ctx, l.target.Schema); err != nil {
+		return err
+	}
+	if err := l.takeLock(ctx); err != nil {
+		return err
+	}
+	if err := l.sweep(ctx); err != nil {
+		return err
+	}
+	var err error
+	if l.columns, err = l.ss.flavour.targetColumns(l.target.String(), l.req.Columns, l.req.Key); err != nil {
+		return err
+	}
+	if err := l.lookAtTarget(ctx); err != nil {
+		return err
+	}
+	l.fresh = l.req.Mode == connectors.Replace || len(l.existing) == 0
+	if l.fresh {
+		if err := l.create(ctx, l.shadow); err != nil {
+			return err
+		}
+	}
+	switch {
+	case l.req.Raw != nil:
+		return l.beginRaw(ctx)
+	case l.fresh:
+		l.rows = &appender{ss: l.ss, table: l.shadow, fixed: l.meta(), replace: l.req.Mode == connectors.Merge}
+		// The shadow has no index but its key, which is checked all the same.
+		_, err = l.ss.exec(ctx, "SET SESSION unique_checks = 0, foreign_key_checks = 0")
+	default:
+		temporary := connectors.TableRef{Schema: l.target.Schema, Name: loadTable}
+		l.rows = &appender{ss: l.ss, table: temporary}
+		err = l.createTemporary(ctx, temporary)
+	}
+	l.rows.object, l.rows.columns = l.target.String(), l.req.Columns
+	return err
+}
+
+// makeSchema creates the database when it is absent, and only then: the account
+// may lack the privilege where somebody else made it.
+func (ss *session) makeSchema(ctx context.Context, name string) error {
+	row, err := ss.queryRow(ctx, "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = "+literal(name))
+	if err != nil || row != nil {
+		return err
+	}
+	_, err = ss.exec(ctx, "CREATE DATABASE IF NOT EXISTS "+ident(name)+" CHARACTER SET utf8mb4")
+	return err
+}
+
+func (l *load) takeLock(ctx context.Context) error {
+	name := l.lockName()
+	row, err := l.ss.queryRow(ctx, "SELECT GET_LOCK("+literal(name)+", 0), IS_USED_LOCK("+literal(name)+")")
+	if err != nil {
+		return err
+	}
+	if row == nil || row[0].String != "1" {
+		holder := ""
+		if row != nil && row[1].Valid {
+			holder = "; its connection is " + row[1].String
+		}
+		return &connectors.Error{Kind: connectors.KindConflict, Op: "load", Object: l.target.String(),
+			Hint: "wait until the other load ends" + holder, Err: errors.New("another load of this table is under way")}
+	}
+	l.lock = name
+	return nil
+}
+
+// sweep removes what a killed load left. A shadow with rows is one that was
+// never swapped in: the run it belongs to did not finish, and its rows in the
+// staging table, which were committed with it, go too.
+func (l *load) sweep(ctx context.Context) error {
+	if l.req.Raw != nil {
+		if err := l.sweepRaw(ctx); err != nil {
+			return err
+		}
+	}
+	return l.drop(ctx, l.shadow, l.old)
+}
+
+func (l *load) drop(ctx context.Context, tables ...connectors.TableRef) error {
+	names := make([]string, len(tables))
+	for i, t := range tables {
+		names[i] = qualified(t)
+	}
+	_, err := l.ss.exec(ctx, "DROP TABLE IF EXISTS "+strings.Join(names, ", "))
+	return err
+}
+
+func (ss *session) tableType(ctx context.Context, ref connectors.TableRef) (string, error) {
+	row, err := ss.queryRow(ctx, "SELECT TABLE_TYPE FROM information_schema.TABLES WHERE "+tableIs(ref))
+	if err != nil || row == nil {
+		return "", err
+	}
+	return row[0].String, nil
+}
+
+// lookAtTarget reads the target as it is and refuses one that the load does not fit.
+func (l *load) lookAtTarget(ctx context.Context) error {
+	kind, err := l.ss.tableType(ctx, l.target)
+	if err != nil || kind == "" {
+		return err
+	}
+	if kind != "BASE TABLE" {
+		return &connectors.Error{Kind: connectors.KindConflict, Op: "load", Object: l.target.String(),
+			Hint: "choose another target, or drop it", Err: fmt.Errorf("the target is a %s, not a table", strings.ToLower(kind))}
+	}
+	natives, indexes, err := l.ss.describe(ctx, l.target)
+	if err != nil {
+		return err
+	}
+	l.existing = natives
+	if l.req.Mode == connectors.Replace {
+		return nil
+	}
+	return l.fits(natives, indexes)
+}
+
+func (l *load) fits(natives []native, indexes []index) error {
+	const hint = "copy the table in full, which makes the target anew"
+	find := func(name string) (native, bool) {
+		i := slices.IndexFunc(natives, func(n native) bool { return strings.EqualFold(n.name, name) })
+		if i < 0 {
+			return native{}, false
+		}
+		return natives[i], true
+	}
+	for _, name := range []string{connectors.MetaRunID, connectors.MetaSyncedAt} {
+		if _, ok := find(name); !ok {
+			return &connectors.Error{Kind: connectors.KindConflict, Op: "load", Object: l.target.String(),
+				Hint: "choose another target, or drop it", Err: fmt.Errorf("the target has no column %s: Arus did not make it", name)}
+		}
+	}
+	for _, c := range l.columns {
+		n, ok := find(c.Name)
+		if !ok {
+			return &connectors.Error{Kind: connectors.KindNotFound, Op: "load", Object: l.target.String() + "." + c.Name,
+				Hint: hint + ", or add it: ALTER TABLE " + qualified(l.target) + " ADD " + c.ddl(), Err: errors.New("the target has no such column")}
+		}
+		if !n.holds(c.Type) {
+			return typeError("load", l.target.String()+"."+c.Name, hint+", or change it: ALTER TABLE "+qualified(l.target)+" MODIFY "+c.ddl(),
+				"the target's %s does not hold every %s", n.column, c.Type)
+		}
+	}
+	var primary []string
+	for _, ix := range indexes {
+		switch {
+		case ix.name == "PRIMARY":
+			primary = ix.columns
+		case ix.unique && l.req.Mode == connectors.Merge:
+			return &connectors.Error{Kind: connectors.KindConstraint, Op: "load", Object: l.target.String(), Hint: "drop the index " + ix.name,
+				Err: fmt.Errorf("the target has another unique key (%s): a row could replace the wrong one", strings.Join(ix.columns, ", "))}
+		}
+	}
+	if l.req.Mode == connectors.Merge && !sameColumns(primary, l.req.Key) {
+		return &connectors.Error{Kind: connectors.KindConstraint, Op: "load", Object: l.target.String(), Hint: hint,
+			Err: fmt.Errorf("the target's primary key is (%s), the load's key (%s)", strings.Join(primary, ", "), strings.Join(l.req.Key, ", "))}
+	}
+	return nil
+}
+
+func sameColumns(a, b []string) bool {
+	fold := func(names []string) []string {
+		out := make([]string, len(names))
+		for i, n := range names {
+			out[i] = strings.ToLower(n)
+		}
+		slices.Sort(out)
+		return out
+	}
+	return slices.Equal(fold(a), fold(b))
+}
+
+// create makes a target table: the load's columns, the two of Arus, the key.
+func (l *load) create(ctx context.Context, ref connectors.TableRef) error {
+	f := l.ss.flavour
+	run, err := f.targetColumns(ref.String(), []connectors.Column{{Name: connectors.MetaRunID, Type: connectors.Type{Kind: connectors.UUID}}}, nil)
+	if err != nil {
+		return err
+	}
+	var parts []string
+	for _, c := range l.columns {
+		parts = append(parts, c.ddl())
+	}
+	parts = append(parts, run[0].ddl(),
+		ident(connectors.MetaSyncedAt)+" datetime(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) COMMENT "+literal(commentPrefix+connectors.TimestampTZ.String()))
+	if len(l.req.Key) > 0 {
+		parts = append(parts, "PRIMARY KEY ("+connectors.QuoteList(l.req.Key, '`')+")")
+	}
+	_, err = l.ss.exec(ctx, "CREATE TABLE "+qualified(ref)+" ("+strings.Join(parts, ", ")+") ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE "+f.collation())
+	return err
+}
+
+// createTemporary makes the table that an existing target is changed from; it
+// keeps the order of arrival, so that of two rows with one key the later wins.
+func (l *load) createTemporary(ctx context.Context, ref connectors.TableRef) error {
+	parts := []string{ident(loadOrder) + " bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY"}
+	for _, c := range l.columns {
+		parts = append(parts, c.ddl())
+	}
+	_, err := l.ss.exec(ctx, "CREATE TEMPORARY TABLE "+qualified(ref)+" ("+strings.Join(parts, ", ")+") ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4")
+	return err
+}
+
+// meta is the value of each of the two columns of Arus, as a literal.
+func (l *load) meta() [][2]string {
+	return [][2]string{{connectors.MetaRunID, literal(l.req.RunID)}, {connectors.MetaSyncedAt, l.syncedAt()}}
+}
+
+func (l *load) syncedAt() string {
+	return literal(l.req.SyncedAt.UTC().Format("2006-01-02 15:04:05.000000"))
+}
+
+// Write streams the batch to the server.
+func (l *load) Write(ctx context.Context, batch arrow.RecordBatch) error {
+	defer batch.Release()
+	return l.d.fail("load", l.target.String(), l.rows.write(ctx, batch))
+}
+
+// Commit makes the rows visible, by one rename or one transaction.
+func (l *load) Commit(ctx context.Context) (connectors.LoadResult, error) {
+	if err := l.commit(ctx); err != nil {
+		_ = l.Abort()
+		return connectors.LoadResult{}, l.d.fail("load", l.target.String(), err)
+	}
+	result := connectors.LoadResult{Rows: l.rows.sent}
+	if l.req.Raw != nil {
+		result.RawRows = l.rows.sent
+	}
+	// What is left to do no longer bears on the outcome; the next load would do it too.
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	defer cancel()
+	if l.fresh {
+		_ = l.drop(ending, l.old)
+	}
+	l.release(ending)
+	return result, nil
+}
+
+func (l *load) commit(ctx context.Context) error {
+	if err := l.rows.finish(ctx); err != nil {
+		return err
+	}
+	if l.req.Raw == nil && l.fresh {
+		return l.swap(ctx)
+	}
+	from := "SELECT " + connectors.QuoteList(connectors.ColumnNames(l.req.Columns), '`') + ", " + l.metaValues() +
+		" FROM " + qualified(l.rows.table) + " ORDER BY " + ident(loadOrder)
+	into := l.target
+	if l.req.Raw != nil {
+		from = l.fromStaging()
+		if l.fresh {
+			into = l.shadow
+		}
+	} else if _, err := l.ss.exec(ctx, "START TRANSACTION"); err != nil {
+		return err
+	}
+	if err := l.fill(ctx, into, from); err != nil {
+		return err
+	}
+	if _, err := l.ss.exec(ctx, "COMMIT"); err != nil {
+		return err
+	}
+	l.committed = true
+	if l.fresh {
+		return l.swap(ctx)
+	}
+	return nil
+}
+
+func (l *load) metaValues() string {
+	meta := l.meta()
+	return meta[0][1] + ", " + meta[1][1]
+}
+
+// fill brings the selected rows into a table, as the mode says.
+func (l *load) fill(ctx context.Context, into connectors.TableRef, from string) error {
+	if l.req.Mode == connectors.ReplaceWindow && !l.fresh {
+		where, err := l.windowCondition()
+		if err != nil {
+			return err
+		}
+		if _, err := l.ss.exec(ctx, "DELETE FROM "+qualified(into)+" WHERE "+where); err != nil {
+			return err
+		}
+	}
+	names := append(connectors.ColumnNames(l.req.Columns), connectors.MetaRunID, connectors.MetaSyncedAt)
+	statement := "INSERT INTO " + qualified(into) + " (" + connectors.QuoteList(names, '`') + ") " + from
+	if l.req.Mode == connectors.Merge {
+		var updates []string
+		for _, name := range names {
+			if !slices.ContainsFunc(l.req.Key, func(k string) bool { return strings.EqualFold(k, name) }) {
+				updates = append(updates, ident(name)+" = VALUES("+ident(name)+")")
+			}
+		}
+		statement += " ON DUPLICATE KEY UPDATE " + strings.Join(updates, ", ")
+	}
+	affected, err := l.ss.exec(ctx, statement)
+	if err != nil {
+		return err
+	}
+	if err := l.ss.warnings(ctx); err != nil {
+		return err
+	}
+	if l.req.Mode != connectors.Merge && affected != l.rows.sent {
+		return fmt.Errorf("%d rows were sent and %d arrived", l.rows.sent, affected)
+	}
+	return nil
+}
+
+func (l *load) windowCondition() (string, error) {
+	w := *l.req.Window
+	for _, n := range l.existing {
+		if strings.EqualFold(n.name, w.Column) {
+			return windowCondition(n, n.comparison(), w)
+		}
+	}
+	return "", &connectors.Error{Kind: connectors.KindNotFound, Op: "load", Object: l.target.String() + "." + w.Column,
+		Hint: "copy the table in full, which makes the target anew", Err: errors.New("the target has no such column")}
+}
+
+// swap renames the shadow into place. A reader that keeps the target open makes
+// it wait; a waiting rename holds up new readers, so it waits for a while only,
+// lets them pass and tries again.
+func (l *load) swap(ctx context.Context) error {
+	statement := "RENAME TABLE " + qualified(l.shadow) + " TO " + qualified(l.target)
+	if len(l.existing) > 0 {
+		statement = "RENAME TABLE " + qualified(l.target) + " TO " + qualified(l.old) + ", " + qualified(l.shadow) + " TO " + qualified(l.target)
+	}
+	var err error
+	for range swapAttempts {
+		if _, err = l.ss.exec(ctx, statement); !isNumber1205(err) {
+			break
+		}
+	}
+	return err
+}
+
+// Abort rolls back, removes what the load made and releases the lock. When the
+// session is lost, another one does it, unless a later load has the lock already.
+func (l *load) Abort() error {
+	if l.ss == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), abortTimeout)
+	defer cancel()
+	if l.rows != nil {
+		l.rows.abort()
+	}
+	err := l.undo(ctx)
+	if err != nil {
+		l.ss.close()
+		l.lock = ""
+		if l.ss, err = l.d.dial(ctx); err != nil {
+			l.ss = nil
+			return err
+		}
+		if err = l.takeLock(ctx); connectors.KindOf(err) == connectors.KindConflict {
+			l.release(ctx)
+			return nil
+		}
+		if err == nil {
+			err = l.undo(ctx)
+		}
+	}
+	l.release(ctx)
+	return l.d.fail("abort the load of", l.target.String(), err)
+}
+
+func (l *load) undo(ctx context.Context) error {
+	if _, err := l.ss.exec(ctx, "ROLLBACK"); err != nil {
+		return err
+	}
+	if l.req.Raw != nil {
+		if err := l.undoRaw(ctx); err != nil {
+			return err
+		}
+	}
+	if !l.fresh {
+		return nil
+	}
+	return l.drop(ctx, l.shadow)
+}
+
+// release gives up the lock and the session, with its temporary tables.
+func (l *load) release(ctx context.Context) {
+	if l.ss == nil {
+		return
+	}
+	if l.lock != "" {
+		_, _ = l.ss.query(ctx, "SELECT RELEASE_LOCK("+literal(l.lock)+")")
+	}
+	l.ss.close()
+	l.ss, l.lock = nil, ""
+}

@@ -1,0 +1,151 @@
+package mysql
+
+import (
+	"context"
+	"strings"
+
+	"arus/connectors"
+)
+
+// The columns of a staging table.
+const (
+	rawID        = "_arus_id"
+	rawRunID     = "_arus_run_id"
+	rawExtracted = "_arus_extracted"
+	rawData      = "_data"
+)
+
+// staging is the staging table of a load in raw mode. Its rows arrive in the
+// transaction that builds the typed table, so that those of an unfinished run
+// are never there to build from.
+type staging struct {
+	table connectors.TableRef
+	after string // the last _arus_id before this load
+	made  bool   // this load created it
+}
+
+// beginRaw makes the staging table if need be and opens the transaction.
+func (l *load) beginRaw(ctx context.Context) error {
+	ref, err := l.d.complete(l.req.Raw.Table)
+	if err != nil {
+		return err
+	}
+	l.staging.table = ref
+	if err := l.ss.makeSchema(ctx, ref.Schema); err != nil {
+		return err
+	}
+	kind, err := l.ss.tableType(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if kind == "" {
+		if err := l.createStaging(ctx); err != nil {
+			return err
+		}
+		l.staging.made = true
+	}
+	if _, err := l.ss.exec(ctx, "START TRANSACTION"); err != nil {
+		return err
+	}
+	row, err := l.ss.queryRow(ctx, "SELECT COALESCE(MAX("+ident(rawID)+"), 0) FROM "+qualified(ref))
+	if err != nil {
+		return err
+	}
+	l.staging.after = row[0].String
+	l.rows = &appender{ss: l.ss, table: ref, object: l.target.String(), columns: l.req.Columns, json: true,
+		fixed: [][2]string{{rawRunID, literal(l.req.RunID)}, {rawExtracted, l.syncedAt()}}}
+	return nil
+}
+
+func (l *load) createStaging(ctx context.Context) error {
+	run, err := l.ss.flavour.targetColumns(l.staging.table.String(), []connectors.Column{{Name: rawRunID, Type: connectors.Type{Kind: connectors.UUID}}}, nil)
+	if err != nil {
+		return err
+	}
+	_, err = l.ss.exec(ctx, "CREATE TABLE IF NOT EXISTS "+qualified(l.staging.table)+" ("+
+		ident(rawID)+" bigint NOT NULL AUTO_INCREMENT PRIMARY KEY, "+run[0].ddl()+", "+
+		ident(rawExtracted)+" datetime(6) NOT NULL COMMENT "+literal(commentPrefix+connectors.TimestampTZ.String())+", "+
+		ident(rawData)+" json NOT NULL) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4")
+	return err
+}
+
+// sweepRaw removes staged rows that were committed with a shadow that was never
+// swapped in.
+func (l *load) sweepRaw(ctx context.Context) error {
+	kind, err := l.ss.tableType(ctx, l.shadow)
+	if err != nil || kind == "" {
+		return err
+	}
+	row, err := l.ss.queryRow(ctx, "SELECT "+ident(connectors.MetaRunID)+" FROM "+qualified(l.shadow)+" LIMIT 1")
+	if err != nil || row == nil {
+		return err
+	}
+	ref, err := l.d.complete(l.req.Raw.Table)
+	if err != nil {
+		return err
+	}
+	if kind, err = l.ss.tableType(ctx, ref); err != nil || kind == "" {
+		return err
+	}
+	_, err = l.ss.exec(ctx, "DELETE FROM "+qualified(ref)+" WHERE "+ident(rawRunID)+" = "+literal(row[0].String))
+	return err
+}
+
+// undoRaw removes the staging table that this load made, and rows that were
+// committed before the swap failed.
+func (l *load) undoRaw(ctx context.Context) error {
+	switch {
+	case l.staging.made:
+		return l.drop(ctx, l.staging.table)
+	case l.committed:
+		_, err := l.ss.exec(ctx, "DELETE FROM "+qualified(l.staging.table)+" WHERE "+l.staged())
+		return err
+	}
+	return nil
+}
+
+// staged is the condition on the staging table for this load's rows.
+func (l *load) staged() string {
+	return ident(rawID) + " > " + l.staging.after + " AND " + ident(rawRunID) + " = " + literal(l.req.RunID)
+}
+
+// fromStaging selects this load's rows in the columns of the typed table.
+func (l *load) fromStaging() string {
+	exprs := make([]string, 0, len(l.columns)+1)
+	for _, c := range l.columns {
+		exprs = append(exprs, l.ss.flavour.fromJSON(c.Column))
+	}
+	exprs = append(exprs, l.metaValues())
+	return "SELECT " + strings.Join(exprs, ", ") + " FROM " + qualified(l.staging.table) +
+		" WHERE " + l.staged() + " ORDER BY " + ident(rawID)
+}
+
+// fromJSON takes a column's exact value out of _data. Scalars come as their
+// text, which the typed column reads as LOAD DATA would; JSON null is NULL.
+func (f flavour) fromJSON(c connectors.Column) string {
+	path := literal("$." + string(connectors.AppendJSONString(nil, c.Name)))
+	data := ident(rawData)
+	extract := "JSON_EXTRACT(" + data + ", " + path + ")"
+	nested := "IF(JSON_TYPE(" + extract + ") = 'NULL', NULL, " + extract + ")"
+	scalar := "IF(JSON_TYPE(" + extract + ") = 'NULL', NULL, JSON_UNQUOTE(" + extract + "))"
+	if f.mariadb {
+		// JSON_EXTRACT would parse twice, and respell nested values; JSON_QUERY does not, but takes no scalars.
+		scalar = "JSON_VALUE(" + data + ", " + path + ")"
+		nested = "COALESCE(JSON_QUERY(" + data + ", " + path + "), " + nested + ")"
+	}
+	switch c.Type.Kind {
+	case connectors.JSON, connectors.Array:
+		return nested
+	case connectors.Bool:
+		return "CASE " + scalar + " WHEN 'true' THEN 1 WHEN 'false' THEN 0 ELSE " + scalar + " END"
+	case connectors.Float32:
+		// The shortest text of the greatest float is a little above it when read as a double.
+		const greatest = "3.4028234663852886e38"
+		return "LEAST(GREATEST(" + scalar + " + 0e0, -" + greatest + "), " + greatest + ")"
+	case connectors.Bytes:
+		return "FROM_BASE64(" + scalar + ")"
+	case connectors.TimestampTZ:
+		return "TRIM(TRAILING 'Z' FROM " + scalar + ")"
+	}
+	return scalar
+}
