@@ -2,12 +2,9 @@ package mysql
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/bmatcuk/doublestar/v4"
 
 	"arus/connectors"
 )
@@ -27,7 +24,7 @@ func (s *source) Tables(ctx context.Context, filter connectors.TableFilter) ([]c
 }
 
 func (s *server) discover(ctx context.Context, ss *session, filter connectors.TableFilter) ([]connectors.Table, error) {
-	if err := checkGlobs(filter); err != nil {
+	if err := filter.Check(); err != nil {
 		return nil, err
 	}
 	schemas := filter.Schemas
@@ -44,6 +41,13 @@ func (s *server) discover(ctx context.Context, ss *session, filter connectors.Ta
 		return nil, nil
 	}
 	in := "TABLE_SCHEMA IN (" + strings.Join(list, ", ") + ")"
+	if len(filter.Names) > 0 {
+		names := make([]string, len(filter.Names))
+		for i, n := range filter.Names {
+			names[i] = literal(n)
+		}
+		in += " AND TABLE_NAME IN (" + strings.Join(names, ", ") + ")"
+	}
 	kinds := "'BASE TABLE', 'SYSTEM VERSIONED'"
 	if filter.Views {
 		kinds += ", 'VIEW'"
@@ -57,7 +61,7 @@ func (s *server) discover(ctx context.Context, ss *session, filter connectors.Ta
 	at := map[connectors.TableRef]int{}
 	for _, r := range rows {
 		ref := connectors.TableRef{Schema: r[0].String, Name: r[1].String}
-		if !admits(filter, ref) {
+		if !filter.Admits(ref) {
 			continue
 		}
 		t := connectors.Table{TableRef: ref, DefaultSchema: s.sameName(ref.Schema, s.cfg.Database), View: r[2].String == "VIEW", RowEstimate: -1, Bytes: -1}
@@ -97,25 +101,6 @@ func (s *server) discover(ctx context.Context, ss *session, filter connectors.Ta
 
 func (s *server) sameName(a, b string) bool {
 	return a == b || s.flavour.lowerNames && strings.EqualFold(a, b)
-}
-
-func checkGlobs(filter connectors.TableFilter) error {
-	for _, g := range slices.Concat(filter.Include, filter.Exclude) {
-		if !doublestar.ValidatePattern(g) {
-			return &connectors.Error{Kind: connectors.KindInvalid, Op: "discover tables", Object: g, Hint: "write it like orders_* or shop.*",
-				Err: fmt.Errorf("the pattern is malformed")}
-		}
-	}
-	return nil
-}
-
-func admits(filter connectors.TableFilter, ref connectors.TableRef) bool {
-	match := func(globs []string) bool {
-		return slices.ContainsFunc(globs, func(g string) bool {
-			return doublestar.MatchUnvalidated(g, ref.Name) || doublestar.MatchUnvalidated(g, ref.String())
-		})
-	}
-	return (len(filter.Include) == 0 || match(filter.Include)) && !match(filter.Exclude)
 }
 
 // columns describes the columns of the tables that where (over TABLE_SCHEMA and

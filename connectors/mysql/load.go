@@ -39,7 +39,9 @@ func (d *destination) Table(ctx context.Context, ref connectors.TableRef) (t con
 		ok = true
 		t = connectors.Table{TableRef: ref, DefaultSchema: d.sameName(ref.Schema, d.cfg.Database), RowEstimate: -1, Bytes: -1}
 		for _, n := range natives {
-			if !isMeta(n.name) {
+			if isMeta(n.name) {
+				t.Managed = true
+			} else {
 				c := n.logicalColumn()
 				c.Type = n.written()
 				t.Columns = append(t.Columns, c)

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/bmatcuk/doublestar/v4"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"arus/connectors"
@@ -87,9 +86,8 @@ type Source struct{ *db }
 // Tables discovers tables in four queries, however many they are.
 func (s *Source) Tables(ctx context.Context, filter connectors.TableFilter) ([]connectors.Table, error) {
 	const op = "discover tables of"
-	match, err := newMatcher(filter)
-	if err != nil {
-		return nil, &connectors.Error{Kind: connectors.KindInvalid, Op: op, Object: s.address, Err: err}
+	if err := filter.Check(); err != nil {
+		return nil, err
 	}
 	conn, err := s.acquire(ctx)
 	if err != nil {
@@ -104,7 +102,7 @@ func (s *Source) Tables(ctx context.Context, filter connectors.TableFilter) ([]c
 	if len(schemas) == 0 {
 		schemas = []string{defaultSchema}
 	}
-	found, err := describe(ctx, conn, match, tablesQuery, kinds, textArray(schemas))
+	found, err := describe(ctx, conn, filter.Admits, tablesQuery, kinds, textArray(schemas))
 	if err != nil {
 		return nil, s.fail(ctx, op, s.address, "", err)
 	}
@@ -262,25 +260,4 @@ func textArray(items []string) string {
 		quoted[i] = `"` + escape.Replace(strings.ReplaceAll(item, "\x00", "")) + `"`
 	}
 	return "{" + strings.Join(quoted, ",") + "}"
-}
-
-// newMatcher compiles the globs of a filter: a table is admitted when its name
-// or schema.name matches an include, or there is none, and matches no exclude.
-func newMatcher(filter connectors.TableFilter) (func(connectors.TableRef) bool, error) {
-	// A slash means nothing in a table's name, but would in a glob.
-	flat := strings.NewReplacer("/", "\x1f")
-	for _, p := range slices.Concat(filter.Include, filter.Exclude) {
-		if !doublestar.ValidatePattern(flat.Replace(p)) {
-			return nil, fmt.Errorf("the pattern %q is malformed", p)
-		}
-	}
-	matches := func(patterns []string, ref connectors.TableRef) bool {
-		return slices.ContainsFunc(patterns, func(p string) bool {
-			p = flat.Replace(p)
-			return doublestar.MatchUnvalidated(p, flat.Replace(ref.Name)) || doublestar.MatchUnvalidated(p, flat.Replace(ref.String()))
-		})
-	}
-	return func(ref connectors.TableRef) bool {
-		return (len(filter.Include) == 0 || matches(filter.Include, ref)) && !matches(filter.Exclude, ref)
-	}, nil
 }

@@ -32,7 +32,9 @@ func (d *Destination) Table(ctx context.Context, ref connectors.TableRef) (conne
 	if err != nil || r == nil {
 		return connectors.Table{}, false, d.fail(ctx, "describe", ref.String(), "", err)
 	}
+	all := len(r.Columns)
 	r.Columns = slices.DeleteFunc(r.Columns, func(c connectors.Column) bool { return isMeta(c.Name) })
+	r.Managed = len(r.Columns) < all
 	return r.Table, true, nil
 }
 
