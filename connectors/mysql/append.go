@@ -18,6 +18,7 @@ import (
 const (
 	chunkBytes     = 256 << 10 // what goes to the server at once
 	statementBytes = 4 << 20   // an INSERT's length, where the server permits it
+	loadBytes      = 64 << 20  // a LOAD DATA statement's share: a cluster limits what one transaction may bring
 )
 
 var errAborted = errors.New("the load was aborted")
@@ -38,8 +39,9 @@ type appender struct {
 	insert   bool // use INSERT
 	buf      []byte
 	pending  int // rows in buf
+	bytes    int // since the statement began
 	sent     int64
-	affected int64
+	file0    int64 // sent before the statement began
 }
 
 // write appends the rows of a batch, which stays the caller's.
@@ -68,10 +70,18 @@ func (a *appender) write(ctx context.Context, batch arrow.RecordBatch) error {
 		}
 		a.buf = append(a.buf, '\n')
 		a.sent++
-		if len(a.buf) >= chunkBytes {
-			if a.buf, err = a.file.send(ctx, a.buf); err != nil {
+		if len(a.buf) < chunkBytes {
+			continue
+		}
+		if a.bytes += len(a.buf); a.bytes >= loadBytes {
+			if err := a.finishFile(ctx); err != nil {
 				return err
 			}
+			if err := a.start(ctx); err != nil {
+				return err
+			}
+		} else if a.buf, err = a.file.send(ctx, a.buf); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -102,17 +112,22 @@ func (a *appender) finish(ctx context.Context) error {
 	case a.file == nil:
 		return nil
 	}
+	return a.finishFile(ctx)
+}
+
+func (a *appender) finishFile(ctx context.Context) error {
 	affected, err := a.file.finish(ctx, a.buf)
-	a.file = nil
+	a.file, a.buf, a.bytes = nil, nil, 0
 	if err != nil {
 		return err
 	}
 	if err := a.ss.warnings(ctx); err != nil {
 		return err
 	}
-	if affected < a.sent || affected > a.sent && !a.replace {
-		return fmt.Errorf("%d rows were sent and %d arrived", a.sent, affected)
+	if sent := a.sent - a.file0; affected < sent || affected > sent && !a.replace {
+		return fmt.Errorf("%d rows were sent and %d arrived", sent, affected)
 	}
+	a.file0 = a.sent
 	return nil
 }
 

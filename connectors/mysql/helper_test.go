@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 	driver "github.com/go-sql-driver/mysql"
 
 	"arus/connectors"
@@ -26,14 +28,14 @@ var registry = connectors.Registry{"mysql": New(), "mariadb": NewMariaDB()}
 
 // fixture is one database with a plain connection for looking at it.
 type fixture struct {
-	t   *testing.T
+	t   testing.TB
 	cfg connectors.Config
 	db  *sql.DB
 }
 
-func newFixture(t *testing.T) *fixture { return fixtureOf(t, servers.MariaDBDatabase(t)) }
+func newFixture(t testing.TB) *fixture { return fixtureOf(t, servers.MariaDBDatabase(t)) }
 
-func fixtureOf(t *testing.T, url string) *fixture {
+func fixtureOf(t testing.TB, url string) *fixture {
 	t.Helper()
 	cfg, err := registry.ParseURL(url)
 	if err != nil {
@@ -183,4 +185,116 @@ func copyInto(ctx context.Context, s connectors.Source, read connectors.ReadRequ
 		return connectors.LoadResult{}, err
 	}
 	return load.Commit(ctx)
+}
+
+// rowsBatch makes a batch from canonical texts; "NULL" is a null.
+func rowsBatch(t testing.TB, columns []connectors.Column, rows ...[]string) arrow.RecordBatch {
+	t.Helper()
+	b := array.NewRecordBuilder(memory.DefaultAllocator, connectors.Schema(columns))
+	defer b.Release()
+	for _, row := range rows {
+		for c, text := range row {
+			if text == "NULL" {
+				b.Field(c).AppendNull()
+				continue
+			}
+			if err := appendText(b.Field(c), columns[c].Type, text); err != nil {
+				t.Fatalf("column %s: %q: %v", columns[c].Name, text, err)
+			}
+		}
+	}
+	return b.NewRecordBatch()
+}
+
+func appendText(builder array.Builder, typ connectors.Type, text string) error {
+	switch b := builder.(type) {
+	case *array.BooleanBuilder:
+		b.Append(text == "true")
+		return nil
+	case *array.Float32Builder, *array.Float64Builder:
+		return builder.AppendValueFromString(text)
+	case *array.BinaryBuilder:
+		b.Append([]byte(text))
+		return nil
+	case *array.TimestampBuilder:
+		ts, _, err := connectors.ParseTimestamp(text)
+		b.Append(ts)
+		return err
+	}
+	decode, err := newDecoder(typ, native{}, builder)
+	if err != nil {
+		return err
+	}
+	return decode([]byte(text))
+}
+
+// runLoad runs one load of the given rows to its end.
+func runLoad(ctx context.Context, d connectors.Destination, req connectors.LoadRequest, batches ...arrow.RecordBatch) (connectors.LoadResult, error) {
+	if req.RunID == "" {
+		req.RunID = runOne
+	}
+	req.SyncedAt = syncedAt
+	l, err := d.Begin(ctx, req)
+	if err != nil {
+		return connectors.LoadResult{}, err
+	}
+	for i, b := range batches {
+		if err := l.Write(ctx, b); err != nil {
+			for _, rest := range batches[i+1:] {
+				rest.Release()
+			}
+			_ = l.Abort()
+			return connectors.LoadResult{}, err
+		}
+	}
+	return l.Commit(ctx)
+}
+
+func cols(pairs ...any) []connectors.Column {
+	var out []connectors.Column
+	for i := 0; i < len(pairs); i += 2 {
+		typ, ok := pairs[i+1].(connectors.Type)
+		if !ok {
+			typ = connectors.Type{Kind: pairs[i+1].(connectors.Kind)}
+		}
+		out = append(out, connectors.Column{Name: pairs[i].(string), Type: typ, Nullable: true})
+	}
+	return out
+}
+
+// paths are the ways rows reach a server: LOAD DATA and INSERT, direct and raw.
+func paths(t *testing.T, test func(t *testing.T, f *fixture, raw bool)) {
+	for name, url := range map[string]func(testing.TB) string{"load data": servers.MariaDBDatabase, "insert": servers.MariaDBNoLocalDatabase} {
+		for _, raw := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s raw=%v", name, raw), func(t *testing.T) {
+				t.Parallel()
+				test(t, fixtureOf(t, url(t)), raw)
+			})
+		}
+	}
+}
+
+func (f *fixture) rawTarget(raw bool) *connectors.RawTarget {
+	if !raw {
+		return nil
+	}
+	return &connectors.RawTarget{Table: f.ref("shop_t_raw")}
+}
+
+func wantKind(t testing.TB, err error, kind connectors.ErrorKind, words ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error, want kind %s", kind)
+	}
+	if got := connectors.KindOf(err); got != kind {
+		t.Errorf("kind: got %q, want %q: %v", got, kind, err)
+	}
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("error lacks %q: %v", w, err)
+		}
+	}
+	if strings.Contains(err.Error(), "arus-test") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("error shows a password or breaks its line: %q", err)
+	}
 }

@@ -182,8 +182,6 @@ func (l *load) begin(ctx context.Context) error {
 		return l.beginRaw(ctx)
 	case l.fresh:
 		l.rows = &appender{ss: l.ss, table: l.shadow, fixed: l.meta(), replace: l.req.Mode == connectors.Merge}
-		// The shadow has no index but its key, which is checked all the same.
-		_, err = l.ss.exec(ctx, "SET SESSION unique_checks = 0, foreign_key_checks = 0")
 	default:
 		temporary := connectors.TableRef{Schema: l.target.Schema, Name: loadTable}
 		l.rows = &appender{ss: l.ss, table: temporary}

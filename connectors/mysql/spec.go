@@ -7,7 +7,7 @@
 //
 //	numeric        longtext holding the exact digits, because decimal(65,30) would round
 //	timestamptz    datetime(6) in UTC, because TIMESTAMP ends in 2038
-//	uuid           uuid on MariaDB 10.7 and later, else char(36)
+//	uuid           char(36): MariaDB's own type refuses some values
 //	interval       longtext, array json
 //	text           in a collation that compares bytes and does not pad, so that keys stay distinct
 //

@@ -324,7 +324,7 @@ func (f flavour) keyBytes(t connectors.Type) int {
 	case connectors.Numeric, connectors.Enum, connectors.Interval:
 		return 0
 	case connectors.UUID:
-		return 36 * charBytes
+		return 36
 	case connectors.Decimal:
 		return 32
 	}
@@ -411,9 +411,7 @@ func (f flavour) nativeType(object string, c connectors.Column, key bool, share 
 	case connectors.Timestamp, connectors.TimestampTZ:
 		return "datetime(6)", nil
 	case connectors.UUID:
-		if f.hasUUID() {
-			return "uuid", nil
-		}
+		// MariaDB's own UUID refuses values whose version or variant it does not know.
 		*row += 36
 		return "char(36) CHARACTER SET ascii COLLATE ascii_bin", nil
 	case connectors.JSON, connectors.Array:
@@ -424,8 +422,6 @@ func (f flavour) nativeType(object string, c connectors.Column, key bool, share 
 	}
 	return "", typeError("create table", object+"."+c.Name, "", "no column type for %s", t)
 }
-
-func (f flavour) hasUUID() bool { return f.mariadb && f.atLeast(10, 7, 0) }
 
 // collation compares text by its bytes and does not pad with blanks, so that
 // keys that differ in case or in trailing blanks stay distinct. MySQL before
@@ -461,17 +457,13 @@ func enumList(values []string) (list string, ok bool) {
 // commentOf is the logical type where the native one alone would give another.
 func (f flavour) commentOf(t connectors.Type, definition string) string {
 	switch t.Kind {
-	case connectors.Bool, connectors.Numeric, connectors.Interval, connectors.TimestampTZ:
+	case connectors.Bool, connectors.Numeric, connectors.Interval, connectors.TimestampTZ, connectors.UUID:
 		return t.Kind.String()
 	case connectors.Array:
 		if t.Elem != nil {
 			return "array(" + t.Elem.Kind.String() + ")"
 		}
 		return "array"
-	case connectors.UUID:
-		if definition != "uuid" {
-			return "uuid"
-		}
 	case connectors.JSON:
 		switch {
 		case f.mariadb && t.Parsed:
