@@ -226,7 +226,7 @@ func (d *db) acquire(ctx context.Context) (*pgconn.PgConn, error) {
 				return nil, d.connectError(ctx, err)
 			}
 			return conn, nil
-		case conn.CheckConn() == nil:
+		case conn.Ping(ctx) == nil: // CheckConn would wait for the cancel handler
 			return conn, nil
 		}
 		hangUp(conn)
