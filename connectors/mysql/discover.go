@@ -1,7 +1,9 @@
 package mysql
 
 import (
+	"cmp"
 	"context"
+	"database/sql"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,10 +55,14 @@ func (s *server) discover(ctx context.Context, ss *session, filter connectors.Ta
 		kinds += ", 'VIEW'"
 	}
 	rows, err := ss.query(ctx, "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, TABLE_ROWS, DATA_LENGTH + INDEX_LENGTH FROM information_schema.TABLES WHERE "+
-		in+" AND TABLE_TYPE IN ("+kinds+") ORDER BY TABLE_SCHEMA, TABLE_NAME")
+		in+" AND TABLE_TYPE IN ("+kinds+")")
 	if err != nil {
 		return nil, err
 	}
+	// The server would sort by a collation of its own.
+	slices.SortFunc(rows, func(a, b []sql.NullString) int {
+		return cmp.Or(strings.Compare(a[0].String, b[0].String), strings.Compare(a[1].String, b[1].String))
+	})
 	var tables []connectors.Table
 	at := map[connectors.TableRef]int{}
 	for _, r := range rows {
