@@ -5,8 +5,8 @@
 //
 //	go run arus/testdata/servers/cmd -- go test ./...
 //
-// A test asks for an address with [Postgres], [MariaDB], [MariaDBNoLocal] or [ClickHouse], or for an empty database of
-// its own with [PostgresDatabase] or [MariaDBDatabase]. Without the command the test is skipped and says why; with
+// A test asks for an address with [Postgres], [MariaDB], [MariaDBNoLocal], [ClickHouse] or [MongoDB], or for an empty
+// database of its own with [PostgresDatabase], [MariaDBDatabase] or [MongoDBDatabase]. Without the command the test is skipped and says why; with
 // CI=true it fails instead, so that continuous integration cannot pass by skipping. To test against a server of your
 // own, set its variable yourself (it needs a superuser): the command then leaves that kind alone.
 package servers

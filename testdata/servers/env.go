@@ -7,6 +7,7 @@ const (
 	envMariaDB        = "ARUS_TEST_MARIADB"
 	envMariaDBNoLocal = "ARUS_TEST_MARIADB_NOLOCAL"
 	envClickHouse     = "ARUS_TEST_CLICKHOUSE"
+	envMongoDB        = "ARUS_TEST_MONGODB"
 )
 
 // The account that the started PostgreSQL and MariaDB servers have; it may do everything.

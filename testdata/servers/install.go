@@ -18,7 +18,7 @@ func install(ctx context.Context, wanted []kind, out io.Writer) map[string]error
 	var packages []string
 	for _, k := range wanted {
 		if err := k.server.find(); err != nil {
-			if missing[k.pkg] == nil {
+			if k.pkg != "" && missing[k.pkg] == nil {
 				packages = append(packages, k.pkg)
 			}
 			missing[k.pkg] = err

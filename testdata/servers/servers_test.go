@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
 func TestPostgresDatabase(t *testing.T) {
@@ -107,4 +110,25 @@ func TestClickHouse(t *testing.T) {
 func TestSharedData(t *testing.T) {
 	t.Parallel()
 	t.Logf("found %s", SharedData(t, "chinook"))
+}
+
+func TestMongoDBDatabase(t *testing.T) {
+	t.Parallel()
+	u, err := url.Parse(MongoDBDatabase(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := mongo.Connect(options.Client().ApplyURI(u.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Disconnect(context.WithoutCancel(t.Context())) })
+	collection := client.Database(u.Path[1:]).Collection("c")
+	if _, err := collection.InsertOne(t.Context(), bson.D{{Key: "n", Value: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	n, err := collection.CountDocuments(t.Context(), bson.D{})
+	if err != nil || n != 1 {
+		t.Errorf("%d documents, %v, want 1", n, err)
+	}
 }

@@ -34,23 +34,29 @@ type server interface {
 	probe(ctx context.Context, dir string, port int) (version string, err error)
 }
 
+// builder is a server that comes as source code: build makes its program, once, and may take minutes.
+type builder interface {
+	build(ctx context.Context) error
+}
+
 type kind struct {
 	name   string
 	env    string
-	pkg    string         // Debian package
+	pkg    string         // Debian package; empty when there is none
 	user   string         // unprivileged account, used when the command itself runs as root
 	url    string         // address, with %d for the port
 	stop   syscall.Signal // asks the server to end quickly; its data is not needed any more
 	server server
 }
 
-func kinds() []kind {
+func kinds(out io.Writer) []kind {
 	account := testUser + ":" + testPassword
 	return []kind{
 		{"PostgreSQL", envPostgres, "postgresql", "postgres", "postgres://" + account + "@127.0.0.1:%d/postgres", syscall.SIGQUIT, &postgres{}},
 		{"MariaDB", envMariaDB, "mariadb-server", "mysql", "mariadb://" + account + "@127.0.0.1:%d/", syscall.SIGTERM, &mariaDB{localInfile: true}},
 		{"MariaDB without LOCAL INFILE", envMariaDBNoLocal, "mariadb-server", "mysql", "mariadb://" + account + "@127.0.0.1:%d/", syscall.SIGTERM, &mariaDB{}},
 		{"ClickHouse", envClickHouse, "clickhouse-server", "", "clickhouse://default@127.0.0.1:%d/default", syscall.SIGTERM, &clickHouse{}},
+		{"FerretDB", envMongoDB, "", "", "mongodb://127.0.0.1:%d/", syscall.SIGKILL, &ferretDB{out: out}},
 	}
 }
 
@@ -71,7 +77,7 @@ func Start(ctx context.Context, out io.Writer) (*Set, error) {
 	}
 	set := &Set{dir: dir}
 	var wanted []kind
-	for _, k := range kinds() {
+	for _, k := range kinds(out) {
 		if u := os.Getenv(k.env + "_URL"); u != "" {
 			_, _ = fmt.Fprintf(out, "servers: %s: %s_URL is set already\n", k.name, k.env)
 			continue
@@ -86,6 +92,9 @@ func Start(ctx context.Context, out io.Writer) (*Set, error) {
 			began := time.Now()
 			var run *process
 			version, port, err := "", 0, missing[k.pkg]
+			if b, ok := k.server.(builder); ok && err == nil {
+				err = b.build(ctx)
+			}
 			if err == nil {
 				run, version, port, err = k.start(ctx, filepath.Join(dir.path, strconv.Itoa(i)), dir.lock)
 			}
