@@ -40,7 +40,7 @@ func (d *Difference) example(format string, args ...any) {
 }
 
 // Compare reads both tables in key order at the same time and compares every
-// column of the left one, row for row, as canonical text. Memory holds a few
+// column of the left one, row for row, as text (see appendComparable). Memory holds a few
 // batches whatever the size of the tables.
 func Compare(ctx context.Context, left, right Side, key []string) (Difference, error) {
 	if len(key) == 0 {
@@ -65,9 +65,9 @@ func Compare(ctx context.Context, left, right Side, key []string) (Difference, e
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	l := openRows(ctx, left, columns, key)
+	l := openRows(ctx, left, columns, rightColumns, key)
 	defer l.close(cancel)
-	r := openRows(ctx, right, rightColumns, key)
+	r := openRows(ctx, right, rightColumns, columns, key)
 	defer r.close(cancel)
 
 	var d Difference
@@ -105,6 +105,7 @@ func Compare(ctx context.Context, left, right Side, key []string) (Difference, e
 // rows pulls single rows out of a read that pushes batches.
 type rows struct {
 	columns []connectors.Column
+	others  []connectors.Column // those of the other side
 	batches chan arrow.RecordBatch
 	done    chan struct{}
 	batch   arrow.RecordBatch
@@ -113,8 +114,8 @@ type rows struct {
 	buf     []byte
 }
 
-func openRows(ctx context.Context, s Side, columns []connectors.Column, key []string) *rows {
-	r := &rows{columns: columns, batches: make(chan arrow.RecordBatch), done: make(chan struct{})}
+func openRows(ctx context.Context, s Side, columns, others []connectors.Column, key []string) *rows {
+	r := &rows{columns: columns, others: others, batches: make(chan arrow.RecordBatch), done: make(chan struct{})}
 	req := connectors.ReadRequest{Table: s.Table, Columns: columns, OrderBy: key, Limits: connectors.Limits{Rows: 8 << 10, Bytes: 2 << 20}}
 	go func() {
 		defer close(r.done)
@@ -165,7 +166,7 @@ func (r *rows) next() bool {
 func (r *rows) value(c int) []byte {
 	r.buf = r.buf[:0]
 	if arr := r.batch.Column(c); !arr.IsNull(r.at) {
-		r.buf = connectors.AppendValue(r.buf, arr, r.columns[c].Type, r.at)
+		r.buf = appendComparable(r.buf, arr, r.columns[c].Type, r.others[c].Type, r.at)
 	}
 	return r.buf
 }
@@ -202,7 +203,7 @@ func (r *rows) firstDifference(o *rows) int {
 func compareKeys(l, r *rows, keyAt []int) int {
 	for _, c := range keyAt {
 		var order int
-		if k := l.columns[c].Type.Kind; k.IsInteger() && k != connectors.Uint64 || k == connectors.Timestamp || k == connectors.TimestampTZ || k == connectors.Date {
+		if ordersAsInt(l.columns[c].Type.Kind) && ordersAsInt(r.columns[c].Type.Kind) {
 			order = cmp.Compare(intValue(l.batch.Column(c), l.at), intValue(r.batch.Column(c), r.at))
 		} else {
 			order = bytes.Compare(l.value(c), r.value(c))
@@ -212,4 +213,14 @@ func compareKeys(l, r *rows, keyAt []int) int {
 		}
 	}
 	return 0
+}
+
+func ordersAsInt(k connectors.Kind) bool {
+	switch k {
+	case connectors.Timestamp, connectors.TimestampTZ, connectors.Date:
+		return true
+	case connectors.Uint64:
+		return false
+	}
+	return k.IsInteger()
 }
