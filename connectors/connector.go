@@ -94,8 +94,8 @@ type Destination interface {
 	// Table describes an existing target, without the two metadata columns;
 	// ok is false when it is absent.
 	Table(ctx context.Context, ref TableRef) (t Table, ok bool, err error)
-	// Begin starts loading one target. It takes the target's lock (another
-	// Arus holding it is a Conflict error), sweeps what a killed load left
+	// Begin starts loading one target. It takes the target's lock (one that
+	// another Arus holds for longer than LockWait is a Conflict error), sweeps what a killed load left
 	// behind, and makes nothing visible before Commit.
 	Begin(ctx context.Context, req LoadRequest) (Load, error)
 	Close() error
@@ -145,10 +145,23 @@ type LoadRequest struct {
 	Columns  []Column // what each batch holds, in this order
 	Key      []string // the target's primary key; empty for tables without one
 	Mode     LoadMode
-	Window   *Window    // ReplaceWindow: the rows to replace
-	RunID    string     // UUID text, written to every row
-	SyncedAt time.Time  // written to every row, UTC
-	Raw      *RawTarget // raw mode: rows land here as JSON, the target is built from them
+	Window   *Window       // ReplaceWindow: the rows to replace
+	RunID    string        // UUID text, written to every row
+	SyncedAt time.Time     // written to every row, UTC
+	Raw      *RawTarget    // raw mode: rows land here as JSON, the target is built from them
+	LockWait time.Duration // how long Begin waits for the target's lock; 0 = DefaultLockWait
+}
+
+// DefaultLockWait outlasts the moment in which a server has not yet noticed
+// that the program that held a lock was killed.
+const DefaultLockWait = 15 * time.Second
+
+// Wait is LockWait or its default.
+func (r LoadRequest) Wait() time.Duration {
+	if r.LockWait > 0 {
+		return r.LockWait
+	}
+	return DefaultLockWait
 }
 
 // RawTarget is the staging table of raw mode: _arus_id, _arus_run_id,

@@ -35,13 +35,13 @@ type appender struct {
 	replace bool                // a later row replaces an earlier one of the same key
 	fixed   [][2]string         // columns with one value for all rows, and that value as a literal
 
-	file     *infile
-	insert   bool // use INSERT
-	buf      []byte
-	pending  int // rows in buf
-	bytes    int // since the statement began
-	sent     int64
-	file0    int64 // sent before the statement began
+	file    *infile
+	insert  bool // use INSERT
+	buf     []byte
+	pending int // rows in buf
+	bytes   int // since the statement began
+	sent    int64
+	file0   int64 // sent before the statement began
 }
 
 // write appends the rows of a batch, which stays the caller's.

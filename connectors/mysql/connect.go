@@ -225,7 +225,7 @@ func (ss *session) setUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	if _, err := ss.exec(ctx, "SET NAMES utf8mb4, SESSION time_zone = '+00:00', SESSION sql_mode = "+literal(ss.server.mode)+
-		", SESSION net_read_timeout = 86400, SESSION net_write_timeout = 86400, SESSION wait_timeout = 86400"+
+		", SESSION net_read_timeout = 3600, SESSION net_write_timeout = 3600, SESSION wait_timeout = 28800"+
 		", SESSION max_error_count = 64, SESSION sql_notes = 1, SESSION lock_wait_timeout = 60"); err != nil {
 		return err
 	}

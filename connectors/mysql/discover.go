@@ -185,14 +185,19 @@ func addKeys(t *connectors.Table, indexes []index) {
 	}
 }
 
-// tableIs is the condition on information_schema for exactly one table.
-func tableIs(ref connectors.TableRef) string {
-	return "TABLE_SCHEMA = " + literal(ref.Schema) + " AND TABLE_NAME = " + literal(ref.Name)
+// tableIs is the condition on information_schema for exactly one table. The
+// plain comparison, which the server looks up, may ignore case; the other does not.
+func (f flavour) tableIs(ref connectors.TableRef) string {
+	where := "TABLE_SCHEMA = " + literal(ref.Schema) + " AND TABLE_NAME = " + literal(ref.Name)
+	if !f.lowerNames {
+		where += " AND CAST(TABLE_SCHEMA AS BINARY) = " + literal(ref.Schema) + " AND CAST(TABLE_NAME AS BINARY) = " + literal(ref.Name)
+	}
+	return where
 }
 
 // describe gives the columns and indexes of one table; no columns when it is absent.
 func (ss *session) describe(ctx context.Context, ref connectors.TableRef) ([]native, []index, error) {
-	where := tableIs(ref)
+	where := ss.flavour.tableIs(ref)
 	columns, err := ss.columns(ctx, where)
 	if err != nil {
 		return nil, nil, err

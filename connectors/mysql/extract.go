@@ -108,7 +108,7 @@ func (r *reading) read(ctx context.Context, req connectors.ReadRequest, emit fun
 
 // look finds the native types of the columns as they are now.
 func (r *reading) look(ctx context.Context, columns []connectors.Column) error {
-	all, err := r.ss.columns(ctx, tableIs(r.table))
+	all, err := r.ss.columns(ctx, r.ss.flavour.tableIs(r.table))
 	if err != nil {
 		return err
 	}

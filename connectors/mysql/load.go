@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -204,7 +205,7 @@ func (ss *session) makeSchema(ctx context.Context, name string) error {
 
 func (l *load) takeLock(ctx context.Context) error {
 	name := l.lockName()
-	row, err := l.ss.queryRow(ctx, "SELECT GET_LOCK("+literal(name)+", 0), IS_USED_LOCK("+literal(name)+")")
+	row, err := l.ss.queryRow(ctx, "SELECT GET_LOCK("+literal(name)+", "+strconv.FormatFloat(l.req.Wait().Seconds(), 'f', 3, 64)+"), IS_USED_LOCK("+literal(name)+")")
 	if err != nil {
 		return err
 	}
@@ -242,7 +243,7 @@ func (l *load) drop(ctx context.Context, tables ...connectors.TableRef) error {
 }
 
 func (ss *session) tableType(ctx context.Context, ref connectors.TableRef) (string, error) {
-	row, err := ss.queryRow(ctx, "SELECT TABLE_TYPE FROM information_schema.TABLES WHERE "+tableIs(ref))
+	row, err := ss.queryRow(ctx, "SELECT TABLE_TYPE FROM information_schema.TABLES WHERE "+ss.flavour.tableIs(ref))
 	if err != nil || row == nil {
 		return "", err
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/google/go-cmp/cmp"
@@ -242,7 +243,7 @@ func TestTwoLoadsOfOneTargetConflict(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	d := f.destination()
-	req := connectors.LoadRequest{Target: f.ref("t"), Columns: people, Mode: connectors.Replace, RunID: runOne, SyncedAt: syncedAt}
+	req := connectors.LoadRequest{Target: f.ref("t"), Columns: people, Mode: connectors.Replace, RunID: runOne, SyncedAt: syncedAt, LockWait: 50 * time.Millisecond}
 	first, err := d.Begin(t.Context(), req)
 	if err != nil {
 		t.Fatal(err)

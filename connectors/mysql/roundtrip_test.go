@@ -15,7 +15,7 @@ import (
 func everyType(f *fixture) string {
 	name := "every `type`\".x' y"
 	q := ident(name)
-	f.exec("CREATE TABLE "+q+` (
+	f.exec("CREATE TABLE " + q + ` (
 		id int NOT NULL PRIMARY KEY,
 		b1 bit(1), b8 bit(8), b64 bit(64), t1 tinyint(1), i8 tinyint, i16 smallint, i24 mediumint, i32 int, i64 bigint,
 		u8 tinyint unsigned, u16 smallint unsigned, u24 mediumint unsigned, u32 int unsigned zerofill, u64 bigint unsigned,
@@ -25,7 +25,7 @@ func everyType(f *fixture) string {
 		bin4 binary(4), vb varbinary(40), bl blob, lb longblob,
 		e enum('a','it''s','back\\slash','', 'ü','NULL'), s set('x','y z','w'), j json, g point, u uuid, i4 inet4, i6 inet6,
 		gen int AS (i32 + 1) VIRTUAL,
-		`+"`select` int, `quote'\"``d` varchar(10), `sp ace.dot` int, `MixedCase` int, `back\\slash` varchar(10), `ünï` int, "+ident(strings.Repeat("n", 64))+` int
+		` + "`select` int, `quote'\"``d` varchar(10), `sp ace.dot` int, `MixedCase` int, `back\\slash` varchar(10), `ünï` int, " + ident(strings.Repeat("n", 64)) + ` int
 	) CHARACTER SET utf8mb4`)
 	ins := "INSERT INTO " + q + " (id,b1,b8,b64,t1,i8,i16,i24,i32,i64,u8,u16,u24,u32,u64,f32,f64,d10,d38,d65,dz,y,d,t,t0,dt,dt0,ts,ts3,c5,v40,vl,tt,tx,mt,lt,bin4,vb,bl,lb,e,s,j,g,u,i4,i6,`select`,`quote'\"``d`,`sp ace.dot`,`MixedCase`,`back\\slash`,`ünï`," + ident(strings.Repeat("n", 64)) + ") VALUES "
 	f.exec(ins+"(1"+strings.Repeat(",NULL", 53)+")",

@@ -337,7 +337,9 @@ func (f flavour) nativeType(object string, c connectors.Column, key bool, share 
 	varchar := func(length int) string {
 		switch {
 		case key && f.keyBytes(t) == 0:
-			length = share
+			if length == 0 || length > share {
+				length = share
+			}
 		case length == 0 || length > maxVarchar || *row+length*charBytes+2 > maxRowBytes:
 			*row += 12
 			return text("longtext")
@@ -416,7 +418,7 @@ func (f flavour) nativeType(object string, c connectors.Column, key bool, share 
 		return "char(36) CHARACTER SET ascii COLLATE ascii_bin", nil
 	case connectors.JSON, connectors.Array:
 		if key {
-			return "", typeError("create table", object+"."+c.Name, "choose another key", "a %s cannot be part of a key", t.Kind)
+			return "", typeError("create table", object+"."+c.Name, "choose another key", "%s cannot be part of a key", t.Kind)
 		}
 		return "json", nil
 	}

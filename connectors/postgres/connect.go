@@ -42,7 +42,12 @@ const neutral = `host=localhost port=5432 database=postgres user=postgres passwo
 // session is set once per connection, for what poolers such as PgBouncer refuse
 // in the startup message.
 const session = `SET IntervalStyle = 'iso_8601'; SET extra_float_digits = 3; SET bytea_output = 'hex'; ` +
-	`SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0`
+	`SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; ` + noticeDeadClient
+
+// noticeDeadClient lets a statement end soon after its program was killed, so
+// that the locks it held are free for the next run. Servers before 14 and some
+// systems do not have the setting.
+const noticeDeadClient = `DO $$ BEGIN SET client_connection_check_interval = '1s'; EXCEPTION WHEN OTHERS THEN NULL; END $$`
 
 // db is one configured database with the connections open to it.
 type db struct {

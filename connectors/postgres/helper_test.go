@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -186,4 +187,15 @@ func wantKind(t testing.TB, err error, kind connectors.ErrorKind, words ...strin
 	if strings.Contains(err.Error(), "\n") {
 		t.Errorf("the error has more than one line: %q", err)
 	}
+}
+
+// silentPort is a port that accepts connections and says nothing.
+func silentPort(t testing.TB) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	return listener.Addr().(*net.TCPAddr).Port
 }

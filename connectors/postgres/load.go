@@ -181,14 +181,10 @@ func (l *load) begin(ctx context.Context) error {
 	if err := exec(ctx, l.conn, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"); err != nil {
 		return err
 	}
-	rows, err := query(ctx, l.conn, "SELECT pg_catalog.pg_try_advisory_xact_lock($1)", lockKey(l.req.Target))
-	if err != nil {
+	if err := l.takeLock(ctx); err != nil {
 		return err
 	}
-	if !truth(rows[0][0]) {
-		return &connectors.Error{Kind: connectors.KindConflict, Op: opLoad, Object: l.req.Target.String(),
-			Err: errors.New("another load of this table is under way"), Hint: "wait for it to end, or stop the other Arus"}
-	}
+	var err error
 	if l.target, err = lookUp(ctx, l.conn, l.req.Target); err != nil {
 		return err
 	}
@@ -201,6 +197,22 @@ func (l *load) begin(ctx context.Context) error {
 		}
 	}
 	return l.makeFilling(ctx)
+}
+
+// takeLock takes the target's lock until the transaction ends.
+func (l *load) takeLock(ctx context.Context) error {
+	if err := exec(ctx, l.conn, "SET LOCAL lock_timeout = "+strconv.FormatInt(l.req.Wait().Milliseconds(), 10)); err != nil {
+		return err
+	}
+	_, err := query(ctx, l.conn, "SELECT pg_catalog.pg_advisory_xact_lock($1)", lockKey(l.req.Target))
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "55P03" {
+		return &connectors.Error{Kind: connectors.KindConflict, Op: opLoad, Object: l.req.Target.String(),
+			Err: errors.New("another load of this table is under way"), Hint: "wait for it to end, or stop the other Arus"}
+	}
+	if err != nil {
+		return err
+	}
+	return exec(ctx, l.conn, "SET LOCAL lock_timeout = 0")
 }
 
 func (l *load) ensureSchema(ctx context.Context, schema string) error {
