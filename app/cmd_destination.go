@@ -10,6 +10,7 @@ import (
 func (env *environment) destinationCommand() *cobra.Command {
 	return group("destination", "The databases to load",
 		env.destinationAdd(), env.destinationList(), env.destinationShow(), env.testCommand("destination", (*control.Service).TestDestination),
+		env.discoverCommand("destination", "List the tables that were loaded", (*control.Service).DiscoverDestination),
 		env.removeCommand("destination", "Remove a destination that no pipeline uses; what was loaded stays", (*control.Service).DeleteDestination))
 }
 

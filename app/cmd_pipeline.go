@@ -5,11 +5,13 @@ import (
 
 	"arus/app/control"
 	"arus/app/model"
+	"arus/connectors"
 )
 
 func (env *environment) pipelineCommand() *cobra.Command {
 	return group("pipeline", "Which tables go where",
 		env.pipelineAdd(), env.pipelineList(), env.pipelineShow(), env.pipelineVerify(),
+		env.testCommand("pipeline", (*control.Service).TestPipeline), env.pipelineDiscover(),
 		env.removeCommand("pipeline", "Remove a pipeline with its history; what was loaded stays", (*control.Service).DeletePipeline))
 }
 
@@ -113,4 +115,36 @@ func (env *environment) pipelineVerify() *cobra.Command {
 			})
 		},
 	}
+}
+
+func (env *environment) pipelineDiscover() *cobra.Command {
+	var add bool
+	cmd := &cobra.Command{
+		Use: "discover NAME", Short: "List the tables the source has now, and which of them the pipeline copies", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return env.with(cmd.Context(), func(d *data) error {
+				tables, err := d.DiscoverPipeline(cmd.Context(), args[0], add)
+				if err != nil {
+					return named(err, "pipeline", args[0])
+				}
+				if env.flags.json {
+					views := []any{}
+					for _, x := range tables {
+						views = append(views, struct {
+							tableView
+							Selected bool `json:"selected"`
+						}{tableViews([]connectors.Table{x.Table})[0], x.Selected})
+					}
+					return writeJSON(env.Out, map[string]any{"tables": views})
+				}
+				t := newTable(env.Out, "SCHEMA", "TABLE", "ROWS (ESTIMATE)", "COPIED")
+				for _, x := range tables {
+					t.row(dash(x.Schema), x.Name, estimate(x.RowEstimate), yes(x.Selected))
+				}
+				return env.endList(t, len(tables), len(tables), "tables", "")
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&add, "add", false, "take the tables that are new into the pipeline")
+	return cmd
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -89,13 +90,18 @@ func (env *environment) sourceTest() *cobra.Command {
 }
 
 func (env *environment) sourceDiscover() *cobra.Command {
+	return env.discoverCommand("source", "List the tables of a source", (*control.Service).Discover)
+}
+
+// discoverCommand lists the tables of one noun.
+func (env *environment) discoverCommand(noun, short string, discover func(*control.Service, context.Context, string) ([]connectors.Table, error)) *cobra.Command {
 	return &cobra.Command{
-		Use: "discover NAME", Short: "List the tables of a source", Args: cobra.ExactArgs(1),
+		Use: "discover NAME", Short: short, Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return env.with(cmd.Context(), func(d *data) error {
-				tables, err := d.Discover(cmd.Context(), args[0])
+				tables, err := discover(d.Service, cmd.Context(), args[0])
 				if err != nil {
-					return named(err, "source", args[0])
+					return named(err, noun, args[0])
 				}
 				if env.flags.json {
 					return writeJSON(env.Out, map[string]any{"tables": tableViews(tables)})

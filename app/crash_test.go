@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -86,6 +87,8 @@ func timed(t *testing.T, dir string, args []string) time.Duration {
 func kill(t *testing.T, dir string, args []string, after time.Duration) bool {
 	t.Helper()
 	cmd := child(t, dir, args...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +99,7 @@ func kill(t *testing.T, dir string, args []string, after time.Duration) bool {
 		return true
 	}
 	if err != nil {
-		t.Fatalf("the run failed by itself: %v", err)
+		t.Fatalf("the run failed by itself: %v\n%s", err, out.String())
 	}
 	return false
 }

@@ -76,3 +76,17 @@ func (s *Service) TestDestination(ctx context.Context, idOrName string) (TestRes
 		return s.Store.SetDestinationStatus(ctx, dst.ID, status, message)
 	})
 }
+
+// DiscoverDestination lists the tables in a destination's two schemas.
+func (s *Service) DiscoverDestination(ctx context.Context, idOrName string) ([]connectors.Table, error) {
+	dst, err := s.Store.FindDestination(ctx, idOrName)
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.readDestination(ctx, dst)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = d.Close() }()
+	return d.Tables(ctx, connectors.TableFilter{Schemas: []string{dst.TargetSchema, dst.RawSchema}})
+}

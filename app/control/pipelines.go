@@ -94,6 +94,65 @@ func (s *Service) Pipeline(ctx context.Context, idOrName string) (model.Pipeline
 	return s.Store.FindPipeline(ctx, idOrName)
 }
 
+// DiscoveredTable is a table of a pipeline's source.
+type DiscoveredTable struct {
+	connectors.Table
+	Selected bool // the pipeline copies it
+}
+
+// DiscoverPipeline lists the tables that the source has now and says which of
+// them the pipeline copies. With add, the others are taken into it.
+func (s *Service) DiscoverPipeline(ctx context.Context, idOrName string, add bool) ([]DiscoveredTable, error) {
+	p, err := s.Store.FindPipeline(ctx, idOrName)
+	if err != nil {
+		return nil, err
+	}
+	src, err := s.Store.GetSource(ctx, p.SourceID)
+	if err != nil {
+		return nil, err
+	}
+	dst, err := s.Store.GetDestination(ctx, p.DestinationID)
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.discover(ctx, src)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]DiscoveredTable, len(found))
+	for i, t := range found {
+		at := slices.IndexFunc(p.Tables, func(cfg model.PipelineTable) bool { return engine.Matches(cfg, t) })
+		list[i] = DiscoveredTable{Table: t, Selected: at >= 0 && p.Tables[at].Enabled}
+		if add && at < 0 {
+			cfg := pipelineTable(t)
+			cfg.LoadMode = p.LoadMode
+			p.Tables, list[i].Selected = append(p.Tables, cfg), true
+		}
+	}
+	if !add {
+		return list, nil
+	}
+	if err := s.checkPipeline(ctx, p, dst, found); err != nil {
+		return nil, err
+	}
+	return list, s.Store.UpdatePipeline(ctx, &p)
+}
+
+// TestPipeline tests both ends of a pipeline.
+func (s *Service) TestPipeline(ctx context.Context, idOrName string) (TestResult, error) {
+	p, err := s.Store.FindPipeline(ctx, idOrName)
+	if err != nil {
+		return TestResult{}, err
+	}
+	first, err := s.TestSource(ctx, p.SourceID)
+	if err != nil || first.Err != nil {
+		return first, err
+	}
+	second, err := s.TestDestination(ctx, p.DestinationID)
+	second.LatencyMS += first.LatencyMS
+	return second, err
+}
+
 // DeletePipeline removes a pipeline with its history and watermarks. What was
 // loaded stays at the destination.
 func (s *Service) DeletePipeline(ctx context.Context, idOrName string) error {
