@@ -124,10 +124,10 @@ func (a *appender) finishFile(ctx context.Context) error {
 	if err := a.ss.warnings(ctx); err != nil {
 		return err
 	}
-	if sent := a.sent - a.file0; affected < sent || affected > sent && !a.replace {
+	if sent := a.sent - a.before; affected < sent || affected > sent && !a.replace {
 		return fmt.Errorf("%d rows were sent and %d arrived", sent, affected)
 	}
-	a.file0 = a.sent
+	a.before = a.sent
 	return nil
 }
 

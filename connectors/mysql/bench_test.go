@@ -77,3 +77,37 @@ func BenchmarkOrders(b *testing.B) {
 		batch.Release()
 	}
 }
+
+// BenchmarkSmallTable is what a load costs beside its rows.
+func BenchmarkSmallTable(b *testing.B) {
+	f := newFixture(b)
+	orders(f, 1000)
+	s, d := f.source(), f.destination()
+	table := f.table(s, "orders")
+	for _, mode := range []connectors.LoadMode{connectors.Replace, connectors.Merge} {
+		b.Run(mode.String(), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := copyInto(b.Context(), s, connectors.ReadRequest{Table: table, Columns: table.Columns}, d,
+					connectors.LoadRequest{Target: f.ref("copy"), Columns: table.Columns, Key: table.PrimaryKey, Mode: mode}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkCopy is source to destination, reading and writing at once.
+func BenchmarkCopy(b *testing.B) {
+	const rows = 500_000
+	f := newFixture(b)
+	orders(f, rows)
+	s, d := f.source(), f.destination()
+	table := f.table(s, "orders")
+	for b.Loop() {
+		if _, err := copyInto(b.Context(), s, connectors.ReadRequest{Table: table, Columns: table.Columns}, d,
+			connectors.LoadRequest{Target: f.ref("copy"), Columns: table.Columns, Key: table.PrimaryKey, Mode: connectors.Replace}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(rows*b.N)/b.Elapsed().Seconds(), "rows/s")
+}

@@ -243,7 +243,7 @@ func (x syntax) jsonRows(object string, columns []connectors.Column, batch arrow
 			checked, checks, arrays = append(checked, c), append(checks, encode), append(arrays, batch.Column(i))
 		}
 	}
-	var scratch, object1 []byte
+	var scratch, row []byte
 	return func(dst []byte, i int) ([]byte, error) {
 		for c, check := range checks {
 			if arrays[c].IsNull(i) {
@@ -254,7 +254,7 @@ func (x syntax) jsonRows(object string, columns []connectors.Column, batch arrow
 				return dst, typeError("load", object+"."+checked[c].Name, "mend the value in the source, or load the column as text", "%w", err)
 			}
 		}
-		object1 = connectors.AppendRowJSON(object1[:0], batch, columns, i)
-		return x.appendText(dst, string(object1)), nil
+		row = connectors.AppendRowJSON(row[:0], batch, columns, i)
+		return x.appendText(dst, string(row)), nil
 	}, nil
 }

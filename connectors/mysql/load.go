@@ -108,7 +108,7 @@ func (d *destination) Begin(ctx context.Context, req connectors.LoadRequest) (co
 	l.name()
 	if err := l.begin(ctx); err != nil {
 		if l.lock != "" {
-			_ = l.Abort()
+			_ = l.abort(context.WithoutCancel(ctx))
 		} else {
 			ss.close()
 		}
@@ -375,7 +375,7 @@ func (l *load) Write(ctx context.Context, batch arrow.RecordBatch) error {
 // Commit makes the rows visible, by one rename or one transaction.
 func (l *load) Commit(ctx context.Context) (connectors.LoadResult, error) {
 	if err := l.commit(ctx); err != nil {
-		_ = l.Abort()
+		_ = l.abort(context.WithoutCancel(ctx))
 		return connectors.LoadResult{}, l.d.fail("load", l.target.String(), err)
 	}
 	result := connectors.LoadResult{Rows: l.rows.sent}
@@ -493,11 +493,13 @@ func (l *load) swap(ctx context.Context) error {
 
 // Abort rolls back, removes what the load made and releases the lock. When the
 // session is lost, another one does it, unless a later load has the lock already.
-func (l *load) Abort() error {
+func (l *load) Abort() error { return l.abort(context.Background()) }
+
+func (l *load) abort(ctx context.Context) error {
 	if l.ss == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), abortTimeout)
+	ctx, cancel := context.WithTimeout(ctx, abortTimeout)
 	defer cancel()
 	if l.rows != nil {
 		l.rows.abort()

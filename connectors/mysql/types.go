@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"arus/connectors"
 )
@@ -392,7 +393,11 @@ func (f flavour) nativeType(object string, c connectors.Column, key bool, share 
 		if list, ok := enumList(t.Values); ok {
 			return text("enum(" + list + ")"), nil
 		}
-		return varchar(255), nil
+		longest := 255
+		for _, v := range t.Values {
+			longest = max(longest, utf8.RuneCountInString(v))
+		}
+		return varchar(longest), nil
 	case connectors.Bytes:
 		switch {
 		case t.Fixed && t.Length > 0 && t.Length <= 255:
