@@ -27,10 +27,84 @@ func (l *load) replace(ctx context.Context) error {
 	if len(holders) > 0 {
 		return l.refill(ctx, holders)
 	}
+	extras, err := l.copyExtras(ctx)
+	if err != nil {
+		return err
+	}
 	if err := l.carryOver(ctx); err != nil {
 		return err
 	}
-	return l.rename(ctx)
+	if err := l.rename(ctx); err != nil {
+		return err
+	}
+	return l.renameExtras(ctx, extras)
+}
+
+// extra is an index or a constraint that people added to the old table, and
+// its name while both tables exist.
+type extra struct {
+	constraint    bool
+	name, pending string
+}
+
+// extrasQuery writes what comes after the name of each index and constraint,
+// but for the primary key and NOT NULL, which the load makes.
+const extrasQuery = `
+SELECT false, i.relname, CASE WHEN x.indisunique THEN 'UNIQUE ' ELSE '' END, pg_catalog.substr(s.def, pg_catalog.length(s.prefix) + 1)
+FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid JOIN pg_catalog.pg_class c ON c.oid = x.indrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL (SELECT pg_catalog.pg_get_indexdef(x.indexrelid) AS def,
+  pg_catalog.format('CREATE %sINDEX %I ON %I.%I', CASE WHEN x.indisunique THEN 'UNIQUE ' ELSE '' END, i.relname, n.nspname, c.relname) AS prefix) s
+WHERE x.indrelid = $1::pg_catalog.oid AND x.indisvalid AND pg_catalog.left(s.def, pg_catalog.length(s.prefix)) = s.prefix
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conindid = x.indexrelid AND k.conrelid = x.indrelid)
+UNION ALL
+SELECT true, conname, '', pg_catalog.pg_get_constraintdef(oid) FROM pg_catalog.pg_constraint WHERE conrelid = $1::pg_catalog.oid AND contype IN ('c', 'u', 'x')
+ORDER BY 1, 2`
+
+// copyExtras makes them on the shadow. One that stands on a column which is no
+// more goes with the column.
+func (l *load) copyExtras(ctx context.Context) ([]extra, error) {
+	rows, err := query(ctx, l.conn, extrasQuery, l.target.oid)
+	if err != nil {
+		return nil, err
+	}
+	var made []extra
+	for i, row := range rows {
+		x := extra{constraint: truth(row[0]), name: string(row[1]), pending: fmt.Sprintf("%s_%d", l.shadow, i)}
+		sql := "CREATE " + string(row[2]) + "INDEX " + ident(x.pending) + " ON " + l.filling + string(row[3])
+		if x.constraint {
+			sql = "ALTER TABLE " + l.filling + " ADD CONSTRAINT " + ident(x.pending) + " " + string(row[3])
+		}
+		err := exec(ctx, l.conn, "SAVEPOINT extra; "+sql)
+		if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "42703" {
+			if err := exec(ctx, l.conn, "ROLLBACK TO SAVEPOINT extra"); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+			kind, _ := classify(e, "")
+			return nil, &connectors.Error{Kind: kind, Op: opLoad, Object: l.req.Target.String(), Err: fmt.Errorf("make %q again, which the target has: %w", x.name, serverError{e}),
+				Hint: "drop it if the new rows may break it"}
+		}
+		if err != nil {
+			return nil, err
+		}
+		made = append(made, x)
+	}
+	return made, nil
+}
+
+func (l *load) renameExtras(ctx context.Context, extras []extra) error {
+	var sql []string
+	for _, x := range extras {
+		if x.constraint {
+			sql = append(sql, "ALTER TABLE "+qualified(l.req.Target)+" RENAME CONSTRAINT "+ident(x.pending)+" TO "+ident(x.name))
+		} else {
+			sql = append(sql, "ALTER INDEX "+qualified(connectors.TableRef{Schema: l.req.Target.Schema, Name: x.pending})+" RENAME TO "+ident(x.name))
+		}
+	}
+	return exec(ctx, l.conn, strings.Join(sql, "; "))
 }
 
 func (l *load) pendingKey() string { return l.shadow + "_key" }
@@ -164,8 +238,7 @@ func (l *load) rename(ctx context.Context) error {
 	return exec(ctx, l.conn, "ALTER TABLE "+target+" RENAME CONSTRAINT "+ident(l.pendingKey())+" TO "+ident(name))
 }
 
-// carryOver gives the shadow the old table's owner, privileges, comments and
-// the indexes that people made on it.
+// carryOver gives the shadow the old table's owner, privileges and comments.
 func (l *load) carryOver(ctx context.Context) error {
 	shadow := connectors.TableRef{Schema: l.req.Target.Schema, Name: l.shadow}
 	rows, err := query(ctx, l.conn, carryOverQuery, l.target.oid, shadow.Schema, shadow.Name)
