@@ -41,7 +41,7 @@ type appender struct {
 	pending int // rows in buf
 	bytes   int // since the statement began
 	sent    int64
-	file0   int64 // sent before the statement began
+	before  int64 // sent before the statement began
 }
 
 // write appends the rows of a batch, which stays the caller's.
