@@ -84,7 +84,8 @@ type load struct {
 	old       connectors.TableRef
 	lock      string
 	columns   []column
-	existing  []native // of the target; empty when it is absent
+	exists    bool     // the target
+	natives   []native // of a target that is changed in place
 	fresh     bool     // the shadow becomes the target
 	rows      *appender
 	staging   staging
@@ -172,7 +173,7 @@ func (l *load) begin(ctx context.Context) error {
 	if err := l.lookAtTarget(ctx); err != nil {
 		return err
 	}
-	l.fresh = l.req.Mode == connectors.Replace || len(l.existing) == 0
+	l.fresh = l.req.Mode == connectors.Replace || !l.exists
 	if l.fresh {
 		if err := l.create(ctx, l.shadow); err != nil {
 			return err
@@ -260,14 +261,15 @@ func (l *load) lookAtTarget(ctx context.Context) error {
 		return &connectors.Error{Kind: connectors.KindConflict, Op: "load", Object: l.target.String(),
 			Hint: "choose another target, or drop it", Err: fmt.Errorf("the target is a %s, not a table", strings.ToLower(kind))}
 	}
+	l.exists = true
+	if l.req.Mode == connectors.Replace {
+		return nil
+	}
 	natives, indexes, err := l.ss.describe(ctx, l.target)
 	if err != nil {
 		return err
 	}
-	l.existing = natives
-	if l.req.Mode == connectors.Replace {
-		return nil
-	}
+	l.natives = natives
 	return l.fits(natives, indexes)
 }
 
@@ -465,7 +467,7 @@ func (l *load) fill(ctx context.Context, into connectors.TableRef, from string) 
 
 func (l *load) windowCondition() (string, error) {
 	w := *l.req.Window
-	for _, n := range l.existing {
+	for _, n := range l.natives {
 		if strings.EqualFold(n.name, w.Column) {
 			return windowCondition(n, n.comparison(), w)
 		}
@@ -479,7 +481,7 @@ func (l *load) windowCondition() (string, error) {
 // lets them pass and tries again.
 func (l *load) swap(ctx context.Context) error {
 	statement := "RENAME TABLE " + qualified(l.shadow) + " TO " + qualified(l.target)
-	if len(l.existing) > 0 {
+	if l.exists {
 		statement = "RENAME TABLE " + qualified(l.target) + " TO " + qualified(l.old) + ", " + qualified(l.shadow) + " TO " + qualified(l.target)
 	}
 	var err error
