@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"arus/app/model"
 	"arus/connectors"
@@ -91,6 +92,10 @@ func (c *tableCopy) sync(ctx context.Context) error {
 		}
 		c.table = settled
 	}
+	c.table.Columns = slices.DeleteFunc(slices.Clone(c.table.Columns), func(col connectors.Column) bool {
+		// A table that Arus loaded is copied on without its metadata: the target gets its own.
+		return col.Name == connectors.MetaRunID || col.Name == connectors.MetaSyncedAt
+	})
 	var err error
 	if c.had, err = state.Watermark(ctx, job.Pipeline.ID, c.stat.TableName); err != nil {
 		return fmt.Errorf("read the stored watermark: %w", err)
