@@ -50,7 +50,18 @@ type decoder struct {
 
 func newDecoder(columns []connectors.Column, limits connectors.Limits, checkUTF8 bool, emit func(arrow.RecordBatch) error) (*decoder, error) {
 	d := &decoder{columns: columns, fields: make([]func([]byte) error, len(columns))}
-	d.batcher = connectors.NewBatcher(columns, limits, emit)
+	d.batcher = connectors.NewBatcher(columns, limits, func(batch arrow.RecordBatch) error {
+		sizes := dataSizes(batch)
+		err := emit(batch)
+		for i, b := range d.batcher.Builders { // the next batch is likely to be as large
+			if sizes[i] > 0 {
+				if values, ok := b.(interface{ ReserveData(n int) }); ok {
+					values.ReserveData(sizes[i])
+				}
+			}
+		}
+		return err
+	})
 	for i, c := range columns {
 		d.fields[i] = fieldDecoder(c.Type, d.batcher.Builders[i], checkUTF8)
 		if d.fields[i] == nil {
@@ -59,6 +70,23 @@ func newDecoder(columns []connectors.Column, limits connectors.Limits, checkUTF8
 		}
 	}
 	return d, nil
+}
+
+// dataSizes is how many bytes the values of each variable-length column take,
+// with a little to spare; 0 for other columns.
+func dataSizes(batch arrow.RecordBatch) []int {
+	sizes := make([]int, batch.NumCols())
+	for i, values := range batch.Columns() {
+		var n int
+		switch a := values.(type) {
+		case *array.String:
+			n = len(a.ValueBytes())
+		case *array.Binary:
+			n = len(a.ValueBytes())
+		}
+		sizes[i] = n + n/16
+	}
+	return sizes
 }
 
 func (d *decoder) Write(p []byte) (int, error) {

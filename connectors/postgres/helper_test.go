@@ -157,21 +157,25 @@ func (f *fixture) copyTable(table connectors.Table, req connectors.LoadRequest) 
 // read collects the canonical text of every value.
 func (f *fixture) read(req connectors.ReadRequest) ([]string, error) {
 	lines := []string{}
-	err := f.source.Read(f.t.Context(), req, func(b arrow.RecordBatch) error {
+	err := f.source.Read(f.t.Context(), req, collect(&lines, req.Columns))
+	return lines, err
+}
+
+func collect(lines *[]string, columns []connectors.Column) func(arrow.RecordBatch) error {
+	return func(b arrow.RecordBatch) error {
 		defer b.Release()
 		for i := range int(b.NumRows()) {
-			fields := make([]string, len(req.Columns))
+			fields := make([]string, len(columns))
 			for c := range fields {
 				fields[c] = "∅"
 				if values := b.Column(c); !values.IsNull(i) {
-					fields[c] = string(connectors.AppendValue(nil, values, req.Columns[c].Type, i))
+					fields[c] = string(connectors.AppendValue(nil, values, columns[c].Type, i))
 				}
 			}
-			lines = append(lines, strings.Join(fields, "|"))
+			*lines = append(*lines, strings.Join(fields, "|"))
 		}
 		return nil
-	})
-	return lines, err
+	}
 }
 
 func wantKind(t testing.TB, err error, kind connectors.ErrorKind, words ...string) {
