@@ -24,7 +24,7 @@ type relation struct {
 	uniques [][]string // columns of every unique index that ON CONFLICT can use, the primary key's included
 }
 
-// tablesQuery lists relations of the kinds $1 with their estimates; inherited
+// tablesQuery lists relations of the kinds $1, schemas $2 and names $3 with their estimates; inherited
 // rows count to the parent, and partitions are no tables of their own.
 const tablesQuery = `
 SELECT c.oid, n.nspname, c.relname, c.relkind, e.tuples, e.bytes
@@ -43,6 +43,7 @@ LEFT JOIN LATERAL (
 ) e ON c.relkind IN ('r', 'p', 'm')
 WHERE c.relkind = ANY ($1::pg_catalog."char"[]) AND NOT c.relispartition AND n.nspname = ANY ($2::pg_catalog.text[])
   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+  AND ($3::pg_catalog.text[] = '{}' OR c.relname = ANY ($3::pg_catalog.text[]))
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
     WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e')
 ORDER BY n.nspname, c.relname`
@@ -102,7 +103,7 @@ func (s *Source) Tables(ctx context.Context, filter connectors.TableFilter) ([]c
 	if len(schemas) == 0 {
 		schemas = []string{defaultSchema}
 	}
-	found, err := describe(ctx, conn, filter.Admits, tablesQuery, kinds, textArray(schemas))
+	found, err := describe(ctx, conn, filter.Admits, tablesQuery, kinds, textArray(schemas), textArray(filter.Names))
 	if err != nil {
 		return nil, s.fail(ctx, op, s.address, "", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -245,7 +246,9 @@ func TestOneLoadPerTarget(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	_, err = other.Begin(t.Context(), pairRequest(connectors.Replace))
+	second := pairRequest(connectors.Replace)
+	second.LockWait = time.Millisecond
+	_, err = other.Begin(t.Context(), second)
 	wantKind(t, err, connectors.KindConflict, "analytics.t", "another load")
 	sibling := pairRequest(connectors.Replace)
 	sibling.Target.Name = "u"
@@ -260,6 +263,34 @@ func TestOneLoadPerTarget(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.mustLoad(pairRequest(connectors.Replace), pair{1, "a"})
+}
+
+func TestAKilledLoadLeavesNothing(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []connectors.LoadMode{connectors.Replace, connectors.Merge} {
+		t.Run(mode.String(), func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			f.mustLoad(pairRequest(connectors.Replace), pair{1, "old"})
+			before := f.text("SELECT relname FROM pg_class ORDER BY 1")
+			killed, err := f.dest.Begin(t.Context(), pairRequest(mode))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := killed.Write(t.Context(), pairs(pair{2, strings.Repeat("x", 2*chunkSize)})); err != nil {
+				t.Fatal(err)
+			}
+			_ = killed.(*load).conn.Conn().Close() // what the system does to a killed program's connections
+			f.mustLoad(pairRequest(connectors.Merge), pair{3, "next"})
+			f.wantRows("1|old", "3|next")
+			if diff := cmp.Diff(before, f.text("SELECT relname FROM pg_class ORDER BY 1")); diff != "" {
+				t.Errorf("relations (-before +after): %s", diff)
+			}
+			if _, err := killed.Commit(t.Context()); err == nil {
+				t.Error("the killed load can be committed")
+			}
+		})
+	}
 }
 
 func TestReplaceKeepsWhatPeopleHungOnTheTable(t *testing.T) {

@@ -53,6 +53,7 @@ func TestDiscovery(t *testing.T) {
 		{"schemas", connectors.TableFilter{Schemas: []string{"other", "pg_catalog", "information_schema"}}, []string{"other.o"}},
 		{"include", connectors.TableFilter{Include: []string{"t*"}, Exclude: []string{"tmp_*"}}, []string{"public.t"}},
 		{"with schema", connectors.TableFilter{Schemas: []string{"public", "other"}, Include: []string{"other.*", "*.parent"}}, []string{"other.o", "public.parent"}},
+		{"names", connectors.TableFilter{Names: []string{"t", "do.t", "absent"}, Exclude: []string{"do*"}}, []string{"public.t"}},
 		{"braces", connectors.TableFilter{Include: []string{"{empty,parent}", "[x]"}}, []string{"public.empty", "public.parent"}},
 	} {
 		if diff := cmp.Diff(tt.want, names(tt.filter)); diff != "" {
