@@ -3,6 +3,7 @@ package mongodb
 import (
 	"errors"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -346,5 +347,18 @@ func TestFitsDouble(t *testing.T) {
 		if got := fitsDouble(n); got != want {
 			t.Errorf("fitsDouble(%d) = %v", n, got)
 		}
+	}
+}
+
+func TestEveryFieldNameIsKept(t *testing.T) {
+	t.Parallel()
+	doc, want := bson.D{{Key: "_id", Value: int32(1)}}, `{"_id":1`
+	for i, name := range []string{`"`, "\\", "\n", "\x7f", "'; drop", "`", "a.b", ".", "$a", "$ref", "é", "\U0001f600", "_ID", " ", strings.Repeat("n", 300)} {
+		doc = append(doc, bson.E{Key: name, Value: int32(i)})
+		want += "," + string(connectors.AppendJSONString(nil, name)) + ":" + strconv.Itoa(i)
+	}
+	_, _, rows := load(t, []bson.Raw{marshal(t, doc)})
+	if diff := cmp.Diff([]string{want + "}"}, rows); diff != "" {
+		t.Errorf("rows differ (-want +got):\n%s", diff)
 	}
 }
