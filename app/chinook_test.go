@@ -19,6 +19,7 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite"
 
+	"arus/app/control"
 	"arus/app/model"
 	"arus/testdata/servers"
 )
@@ -407,9 +408,8 @@ func embeddedTarget(t *testing.T) target {
 	return target{url: "embedded://" + dir, asText: castNone, q: `"`, name: func(table string) string { return `"` + model.Slug(table) + `"` },
 		read: func(t *testing.T, query string) []string {
 			t.Helper()
-			env := &environment{}
 			list := []string{}
-			err := env.queryRows(t.Context(), dir, query, func(_ []string, values []any) error {
+			err := control.Query(t.Context(), dir, query, func(_ []string, values []any) error {
 				var b strings.Builder
 				for _, v := range values {
 					switch v := v.(type) {

@@ -85,7 +85,7 @@ func (env *environment) demo(ctx context.Context, d *data, rows int) error {
 	for _, v := range r.Comparison {
 		r.Equal = r.Equal && v.Equal
 	}
-	if r.Answer, err = env.ask(ctx, control.WarehouseDir(r.DataDir), demoQuestion); err != nil {
+	if r.Answer, err = ask(ctx, control.WarehouseDir(r.DataDir), demoQuestion); err != nil {
 		return err
 	}
 	if err := env.printDemo(r); err != nil {
@@ -154,7 +154,7 @@ func (env *environment) printDemo(r demoReport) error {
 		count(r.Second.RowsLoaded), millis(r.Second.DurationMS), r.Question)
 	answer := newTable(env.Out, "STATUS", "ORDERS", "TOTAL")
 	for _, row := range r.Answer {
-		answer.row(row["status"], row["orders"], row["total"])
+		answer.row(row["status"], cell(row["orders"]), cell(row["total"]))
 	}
 	if err := answer.flush(); err != nil {
 		return err
@@ -180,9 +180,9 @@ func quoteArg(s string) string {
 }
 
 // ask answers a question from the warehouse with rows by column name.
-func (env *environment) ask(ctx context.Context, dir, sql string) ([]map[string]any, error) {
+func ask(ctx context.Context, dir, sql string) ([]map[string]any, error) {
 	rows := []map[string]any{}
-	err := env.queryRows(ctx, dir, sql, func(columns []string, values []any) error {
+	err := control.Query(ctx, dir, sql, func(columns []string, values []any) error {
 		row := make(map[string]any, len(columns))
 		for i, c := range columns {
 			row[c] = values[i]

@@ -1,0 +1,23 @@
+package warehouse
+
+import (
+	"context"
+
+	"arus/connectors"
+)
+
+// New is the connector of the built-in warehouse, source and destination.
+func New() connectors.Connector {
+	return connectors.Connector{
+		Type:          "embedded",
+		Schemes:       []string{"embedded"},
+		File:          true,
+		MaxIdentifier: maxName,
+		OpenSource: func(_ context.Context, cfg connectors.Config) (connectors.Source, error) {
+			return openSource(cfg)
+		},
+		OpenDestination: func(_ context.Context, cfg connectors.Config) (connectors.Destination, error) {
+			return openDestination(cfg)
+		},
+	}
+}
