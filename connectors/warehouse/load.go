@@ -130,7 +130,7 @@ func (l *load) startFile(ctx context.Context) error {
 		return err
 	}
 	for _, sql := range []string{
-		"PRAGMA page_size = 8192", "PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA cache_size = -16384",
+		"PRAGMA page_size = 8192", "PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA cache_size = -8192",
 		"PRAGMA user_version = " + strconv.Itoa(l.schema.Version), "BEGIN", l.schema.createSQL(),
 	} {
 		if err := c.Exec(ctx, sql); err != nil {

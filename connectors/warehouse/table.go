@@ -116,7 +116,7 @@ type live struct {
 	manifest manifest
 }
 
-var livePragmas = []string{"PRAGMA busy_timeout = 10000", "PRAGMA trusted_schema = 0", "PRAGMA cache_size = -16384"}
+var livePragmas = []string{"PRAGMA busy_timeout = 10000", "PRAGMA trusted_schema = 0", "PRAGMA cache_size = -4096"}
 
 // open opens the current live file for reading, in one snapshot. A load that
 // commits meanwhile may take the file away before it is open: then the next one
