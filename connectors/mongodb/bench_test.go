@@ -13,9 +13,16 @@ import (
 func orders(b *testing.B) []bson.Raw {
 	docs := make([]bson.Raw, 1000)
 	for i := range docs {
-		raw, err := bson.Marshal(bson.D{{Key: "_id", Value: bson.ObjectID{byte(i), byte(i >> 8)}}, {Key: "customer", Value: "customer number seven"}, {Key: "at", Value: bson.DateTime(i)},
-			{Key: "paid", Value: i%2 == 0}, {Key: "total", Value: float64(i) / 8}, {Key: "count", Value: int32(i)}, {Key: "serial", Value: int64(i)},
-			{Key: "lines", Value: bson.A{bson.D{{Key: "sku", Value: "abc"}, {Key: "n", Value: int32(1)}}, bson.D{{Key: "sku", Value: "def"}, {Key: "n", Value: 1.5}}}}})
+		raw, err := bson.Marshal(bson.D{
+			{Key: "_id", Value: bson.ObjectID{byte(i), byte(i >> 8)}},
+			{Key: "customer", Value: "customer number seven"},
+			{Key: "at", Value: bson.DateTime(i)},
+			{Key: "paid", Value: i%2 == 0},
+			{Key: "total", Value: float64(i) / 8},
+			{Key: "count", Value: int32(i)},
+			{Key: "serial", Value: int64(i)},
+			{Key: "lines", Value: bson.A{bson.D{{Key: "sku", Value: "abc"}, {Key: "n", Value: int32(1)}}, bson.D{{Key: "sku", Value: "def"}, {Key: "n", Value: 1.5}}}},
+		})
 		if err != nil {
 			b.Fatal(err)
 		}

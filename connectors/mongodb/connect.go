@@ -78,7 +78,9 @@ func open(ctx context.Context, cfg connectors.Config) (*Source, error) {
 	err = s.database.RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello)
 	if err != nil {
 		err = s.connectError(ctx, err)
-		_ = s.Close()
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+		defer cancel()
+		_ = s.client.Disconnect(clean)
 		return nil, err
 	}
 	s.sessions = hello.Sessions != nil
@@ -267,8 +269,10 @@ func (c *configuration) credential(password connectors.Secret, set map[string]st
 	default:
 		return faulty("use SCRAM-SHA-256, SCRAM-SHA-1 or PLAIN", "the authentication mechanism %q is not supported", mechanism)
 	}
-	c.options.SetAuth(options.Credential{AuthMechanism: mechanism, AuthSource: c.login,
-		Username: c.user, Password: password.Reveal(), PasswordSet: true})
+	c.options.SetAuth(options.Credential{
+		AuthMechanism: mechanism, AuthSource: c.login,
+		Username: c.user, Password: password.Reveal(), PasswordSet: true,
+	})
 	return nil
 }
 
@@ -344,9 +348,9 @@ func tlsConfig(set map[string]string) (*tls.Config, error) {
 	}
 	switch mode {
 	case "require":
-		config.InsecureSkipVerify = true //nolint:gosec // what the mode means: encryption without authentication
+		config.InsecureSkipVerify = true // what the mode means: encryption without authentication
 	case "verify-ca":
-		config.InsecureSkipVerify = true //nolint:gosec // the chain is verified below, without the host name
+		config.InsecureSkipVerify = true // the chain is verified below, without the host name
 		config.VerifyConnection = verifyChain(config.RootCAs)
 	case "verify-full":
 	default:

@@ -72,7 +72,8 @@ func TestConfigurationsThatCannotBeUsed(t *testing.T) {
 func TestConfigurationReachesTheDriver(t *testing.T) {
 	t.Parallel()
 	c, err := configure(connectors.Config{Host: "::1", Database: "d", Username: "u@:/", Password: hush, Options: map[string]string{
-		"auth_source": "people", "replicaSet": "rs0", "readPreference": "secondaryPreferred", "ssl": "true", "connect_timeout": "3", "retryWrites": "true", "w": "majority"}})
+		"auth_source": "people", "replicaSet": "rs0", "readPreference": "secondaryPreferred", "ssl": "true", "connect_timeout": "3", "retryWrites": "true", "w": "majority",
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ func (s *Source) fail(ctx context.Context, op, object string, err error) error {
 		out.Kind, out.Err = connectors.KindTimeout, cause
 		return out
 	}
-	err, members := s.telling(out, err)
+	members, err := s.telling(out, err)
 	out.Err = s.withoutPassword(err)
 	if out.Kind != "" {
 		return out
@@ -65,14 +65,14 @@ func (s *Source) connectError(ctx context.Context, err error) error {
 // telling finds why no server could be chosen: the driver itself says only that
 // the time was up, with a dump of all it knows about the servers. members is the
 // remedy where the server that was asked for names others in its place.
-func (s *Source) telling(out *connectors.Error, err error) (cause error, members string) {
+func (s *Source) telling(out *connectors.Error, err error) (members string, cause error) {
 	selection, ok := errors.AsType[topology.ServerSelectionError](err)
 	if !ok {
-		return err, ""
+		return "", err
 	}
 	if incompatible := selection.Desc.CompatibilityErr; incompatible != nil {
 		out.Kind, out.Hint = connectors.KindUnsupported, "MongoDB 4.2 or later is needed"
-		return incompatible, ""
+		return "", incompatible
 	}
 	var last error
 	var names []string
@@ -88,9 +88,9 @@ func (s *Source) telling(out *connectors.Error, err error) (cause error, members
 	}
 	if last == nil {
 		out.Kind = connectors.KindTimeout
-		return errors.New("no server was found that can be read: check replicaSet and readPreference"), members
+		return members, errors.New("no server was found that can be read: check replicaSet and readPreference")
 	}
-	return last, members
+	return members, last
 }
 
 // withoutPassword makes sure of what the driver promises.

@@ -106,21 +106,17 @@ func idOf(doc bson.Raw) (id value) {
 
 // pass runs the query once. It ends the operation on the server however it ends here.
 func (s *Source) pass(ctx context.Context, q query, filter bson.D, snapshot bool, visit func(bson.Raw) error) error {
-	clean, cancel := detached(ctx)
-	defer cancel()
+	var session *mongo.Session
+	var cursor *mongo.Cursor
+	defer func() { s.end(ctx, session, cursor) }()
+	inSession := ctx
 	if s.sessions {
-		session, err := s.client.StartSession(options.Session().SetSnapshot(snapshot).SetCausalConsistency(false))
+		var err error
+		session, err = s.client.StartSession(options.Session().SetSnapshot(snapshot).SetCausalConsistency(false))
 		if err != nil {
 			return err
 		}
-		defer func() {
-			if ctx.Err() != nil {
-				// Whatever still runs in the session; servers without the command end it when they see the closed connection.
-				_ = s.client.Database("admin").RunCommand(clean(), bson.D{{Key: "killSessions", Value: bson.A{session.ID()}}}).Err()
-			}
-			session.EndSession(clean())
-		}()
-		ctx = mongo.NewSessionContext(ctx, session)
+		inSession = mongo.NewSessionContext(ctx, session)
 	}
 	find := options.Find().SetBatchSize(firstBatch)
 	if len(q.sort) > 0 {
@@ -138,13 +134,12 @@ func (s *Source) pass(ctx context.Context, q query, filter bson.D, snapshot bool
 	if filter == nil {
 		filter = bson.D{}
 	}
-	cursor, err := s.database.Collection(q.table.Name).Find(ctx, filter, find)
-	if err != nil {
+	var err error
+	if cursor, err = s.database.Collection(q.table.Name).Find(inSession, filter, find); err != nil {
 		return err
 	}
-	defer func() { _ = cursor.Close(clean()) }()
 	bytes, documents := 0, 0
-	for cursor.Next(ctx) {
+	for cursor.Next(inSession) {
 		bytes, documents = bytes+len(cursor.Current), documents+1
 		if err := visit(cursor.Current); err != nil {
 			return err
@@ -156,17 +151,21 @@ func (s *Source) pass(ctx context.Context, q query, filter bson.D, snapshot bool
 	return cursor.Err()
 }
 
-// detached gives contexts for cleaning up after ctx has ended: their time starts
-// when the first is asked for.
-func detached(ctx context.Context) (clean func() context.Context, cancel func()) {
-	var out context.Context
-	cancel = func() {}
-	return func() context.Context {
-		if out == nil {
-			out, cancel = context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
-		}
-		return out
-	}, func() { cancel() }
+// end closes what a pass opened, in its own time, because ctx may have ended.
+func (s *Source) end(ctx context.Context, session *mongo.Session, cursor *mongo.Cursor) {
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	defer cancel()
+	if cursor != nil {
+		_ = cursor.Close(clean)
+	}
+	if session == nil {
+		return
+	}
+	if ctx.Err() != nil {
+		// Whatever still runs in the session; servers without the command end it when they see the closed connection.
+		_ = s.client.Database("admin").RunCommand(clean, bson.D{{Key: "killSessions", Value: bson.A{session.ID()}}}).Err()
+	}
+	session.EndSession(clean)
 }
 
 // Read streams documents in the order of _id, in a snapshot where the server has
@@ -192,7 +191,7 @@ func (s *Source) Read(ctx context.Context, req connectors.ReadRequest, emit func
 		return invalid(err)
 	}
 	id, ok := req.Table.Column("_id")
-	q.resumable = ok && comparable(id) && len(q.sort) == 1 && q.sort[0].Key == "_id"
+	q.resumable = ok && ordered(id) && len(q.sort) == 1 && q.sort[0].Key == "_id"
 	q.projection = projection(req)
 	d, err := newDecoder(req, emit)
 	if err != nil {
@@ -217,9 +216,9 @@ func documentChanged(op string, table connectors.Table, err error) error {
 	return typeError(op, table.String(), "the collection has changed since it was looked at: run again", err)
 }
 
-// comparable says whether the values of a column are all of one type by which
+// ordered says whether the values of a column are all of one type by which
 // the server can search for later ones.
-func comparable(c connectors.Column) bool {
+func ordered(c connectors.Column) bool {
 	switch c.Type.Kind {
 	case connectors.Int32, connectors.Int64, connectors.UUID, connectors.TimestampTZ:
 		return true
@@ -419,8 +418,10 @@ func (s *Source) Max(ctx context.Context, table connectors.Table, column string)
 	object := table.String() + "." + column
 	c, ok := table.Column(column)
 	if !ok {
-		return connectors.Bound{}, false, &connectors.Error{Kind: connectors.KindNotFound, Op: op, Object: object,
-			Err: errors.New("there is no such field"), Hint: "discover the collection again"}
+		return connectors.Bound{}, false, &connectors.Error{
+			Kind: connectors.KindNotFound, Op: op, Object: object,
+			Err: errors.New("there is no such field"), Hint: "discover the collection again",
+		}
 	}
 	unsupported := func(err error, hint string) (connectors.Bound, bool, error) {
 		return connectors.Bound{}, false, &connectors.Error{Kind: connectors.KindUnsupported, Op: op, Object: object, Err: err, Hint: hint}

@@ -166,9 +166,19 @@ func TestValuesSurviveTheServer(t *testing.T) {
 	t.Parallel()
 	s, db := connect(t)
 	insert(t, db.Collection("c"),
-		bson.D{{Key: "_id", Value: testID}, {Key: "b", Value: true}, {Key: "i", Value: int32(-1)}, {Key: "l", Value: int64(math.MaxInt64)}, {Key: "d", Value: 0.1}, {Key: "s", Value: "h\u00e9"},
-			{Key: "t", Value: bson.DateTime(1769871845123)}, {Key: "u", Value: bson.Binary{Subtype: 4, Data: []byte("0123456789abcdef")}}, {Key: "y", Value: []byte{0, 255}},
-			{Key: "o", Value: bson.D{{Key: "r", Value: bson.Regex{Pattern: "a", Options: "i"}}, {Key: "n", Value: nil}}}, {Key: "z", Value: bson.Timestamp{T: 1, I: 2}}},
+		bson.D{
+			{Key: "_id", Value: testID},
+			{Key: "b", Value: true},
+			{Key: "i", Value: int32(-1)},
+			{Key: "l", Value: int64(math.MaxInt64)},
+			{Key: "d", Value: 0.1},
+			{Key: "s", Value: "h\u00e9"},
+			{Key: "t", Value: bson.DateTime(1769871845123)},
+			{Key: "u", Value: bson.Binary{Subtype: 4, Data: []byte("0123456789abcdef")}},
+			{Key: "y", Value: []byte{0, 255}},
+			{Key: "o", Value: bson.D{{Key: "r", Value: bson.Regex{Pattern: "a", Options: "i"}}, {Key: "n", Value: nil}}},
+			{Key: "z", Value: bson.Timestamp{T: 1, I: 2}},
+		},
 		bson.D{{Key: "_id", Value: bson.ObjectID{1}}})
 	table := settle(t, s, "c")
 	var types []string
@@ -240,11 +250,14 @@ func TestDiscovery(t *testing.T) {
 		t.Fatal(err)
 	}
 	tables[0].Bytes = 0
-	want := connectors.Table{TableRef: connectors.TableRef{Name: "orders"}, DefaultSchema: true, PrimaryKey: []string{"_id"}, Indexed: []string{"_id", "at"}, RowEstimate: 1,
+	want := connectors.Table{
+		TableRef: connectors.TableRef{Name: "orders"}, DefaultSchema: true, PrimaryKey: []string{"_id"}, Indexed: []string{"_id", "at"}, RowEstimate: 1,
 		Columns: []connectors.Column{
 			{Name: "_id", Type: connectors.Type{Kind: connectors.Int32}, Native: "int"},
 			{Name: "at", Type: connectors.Type{Kind: connectors.TimestampTZ, Precision: 3}, Native: "date", Nullable: true},
-			{Name: "name", Type: connectors.Type{Kind: connectors.Text}, Native: "string", Nullable: true}}}
+			{Name: "name", Type: connectors.Type{Kind: connectors.Text}, Native: "string", Nullable: true},
+		},
+	}
 	if diff := cmp.Diff(want, tables[0]); diff != "" {
 		t.Errorf("the table differs (-want +got):\n%s", diff)
 	}
@@ -258,8 +271,14 @@ func TestWindowsKeepTies(t *testing.T) {
 	s, db := connect(t)
 	var docs []any
 	for i := range 40 { // four of each value
-		docs = append(docs, bson.D{{Key: "_id", Value: int32(i)}, {Key: "at", Value: bson.DateTime(1000 + i/4)}, {Key: "n", Value: int64(i / 4)}, {Key: "f", Value: float64(i/4) / 2},
-			{Key: "s", Value: fmt.Sprintf("%02d", i/4)}, {Key: "o", Value: bson.ObjectID{byte(i / 4)}}})
+		docs = append(docs, bson.D{
+			{Key: "_id", Value: int32(i)},
+			{Key: "at", Value: bson.DateTime(1000 + i/4)},
+			{Key: "n", Value: int64(i / 4)},
+			{Key: "f", Value: float64(i/4) / 2},
+			{Key: "s", Value: fmt.Sprintf("%02d", i/4)},
+			{Key: "o", Value: bson.ObjectID{byte(i / 4)}},
+		})
 	}
 	docs = append(docs, bson.D{{Key: "_id", Value: int32(100)}, {Key: "at", Value: nil}, {Key: "n", Value: nil}, {Key: "f", Value: nil}, {Key: "s", Value: nil}, {Key: "o", Value: nil}}, bson.D{{Key: "_id", Value: int32(101)}})
 	insert(t, db.Collection("c"), docs...)

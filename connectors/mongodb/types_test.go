@@ -97,35 +97,67 @@ func TestEachFieldGetsTheLeastTypeThatHoldsItsValues(t *testing.T) {
 		{"long", []any{int64(math.MinInt64)}, "int64", []string{"-9223372036854775808"}, false},
 		{"double", []any{0.1, math.Copysign(0, -1), math.NaN(), math.Inf(-1), 5e-324}, "float64", []string{"0.1", "-0", `"NaN"`, `"-Infinity"`, "5e-324"}, false},
 		{"int and double", []any{int32(7), 1.5, int64(1 << 60)}, "float64", []string{"7", "1.5", "1.152921504606847e+18"}, false},
-		{"long beyond double", []any{int64(1<<53 + 1), 0.1, math.Inf(1), math.NaN(), math.Copysign(0, -1), 1e21}, "numeric",
-			[]string{`"9007199254740993"`, `"0.1"`, `"Infinity"`, `"NaN"`, `"0"`, `"1000000000000000000000"`}, true},
-		{"decimal", []any{decimal(t, "1.50"), decimal(t, "-0.00"), decimal(t, "1E+3"), decimal(t, "-12E-7"), decimal(t, "NaN"), decimal(t, "-Infinity"),
-			decimal(t, "9999999999999999999999999999999999"), decimal(t, "0E+6")}, "numeric",
-			[]string{`"1.50"`, `"0.00"`, `"1000"`, `"-0.0000012"`, `"NaN"`, `"-Infinity"`, `"9999999999999999999999999999999999"`, `"0"`}, false},
+		{
+			"long beyond double",
+			[]any{int64(1<<53 + 1), 0.1, math.Inf(1), math.NaN(), math.Copysign(0, -1), 1e21},
+			"numeric",
+			[]string{`"9007199254740993"`, `"0.1"`, `"Infinity"`, `"NaN"`, `"0"`, `"1000000000000000000000"`},
+			true,
+		},
+		{
+			"decimal",
+			[]any{
+				decimal(t, "1.50"), decimal(t, "-0.00"), decimal(t, "1E+3"), decimal(t, "-12E-7"), decimal(t, "NaN"), decimal(t, "-Infinity"),
+				decimal(t, "9999999999999999999999999999999999"), decimal(t, "0E+6"),
+			},
+			"numeric",
+			[]string{`"1.50"`, `"0.00"`, `"1000"`, `"-0.0000012"`, `"NaN"`, `"-Infinity"`, `"9999999999999999999999999999999999"`, `"0"`},
+			false,
+		},
 		{"decimal and int", []any{decimal(t, "1.50"), int32(7), int64(math.MaxInt64)}, "numeric", []string{`"1.50"`, `"7"`, `"9223372036854775807"`}, false},
-		{"date", []any{bson.DateTime(1), bson.DateTime(-1), bson.NewDateTimeFromTime(time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC)), bson.DateTime(-62135596800001)}, "timestamptz",
-			[]string{`"1970-01-01T00:00:00.001Z"`, `"1969-12-31T23:59:59.999Z"`, `"9999-12-31T23:59:59.999Z"`, `"0000-12-31T23:59:59.999Z"`}, false},
+		{
+			"date",
+			[]any{bson.DateTime(1), bson.DateTime(-1), bson.NewDateTimeFromTime(time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC)), bson.DateTime(-62135596800001)},
+			"timestamptz",
+			[]string{`"1970-01-01T00:00:00.001Z"`, `"1969-12-31T23:59:59.999Z"`, `"9999-12-31T23:59:59.999Z"`, `"0000-12-31T23:59:59.999Z"`},
+			false,
+		},
 		{"date out of range", []any{bson.DateTime(1), far}, "json", []string{`{"$date":"1970-01-01T00:00:00.001Z"}`, `{"$date":{"$numberLong":"9223372036854775807"}}`}, true},
 		{"ObjectId", []any{testID}, "text(24) fixed", []string{`"507f1f77bcf86cd799439011"`}, false},
 		{"string", []any{"", "a\x00\"\u00e9\U0001f600"}, "text", []string{`""`, "\"a\\u0000\\\"\u00e9\U0001f600\""}, false},
 		{"UUID", []any{uuid}, "uuid", []string{`"30313233-3435-3637-3839-616263646566"`}, false},
-		{"binary", []any{[]byte{1, 2}, bson.Binary{Subtype: 5, Data: []byte{}}, bson.Binary{Subtype: 2, Data: []byte{3}}, bson.Binary{Subtype: 4, Data: []byte{4}}}, "bytes",
-			[]string{`"AQI="`, `""`, `"Aw=="`, `"BA=="`}, false},
+		{
+			"binary",
+			[]any{[]byte{1, 2}, bson.Binary{Subtype: 5, Data: []byte{}}, bson.Binary{Subtype: 2, Data: []byte{3}}, bson.Binary{Subtype: 4, Data: []byte{4}}},
+			"bytes",
+			[]string{`"AQI="`, `""`, `"Aw=="`, `"BA=="`},
+			false,
+		},
 		{"UUID and binary", []any{uuid, []byte{1, 2}}, "json", []string{`{"$uuid":"30313233-3435-3637-3839-616263646566"}`, `{"$binary":{"base64":"AQI=","subType":"00"}}`}, true},
 		{"document", []any{bson.D{{Key: "b", Value: int32(1)}, {Key: "a", Value: nil}}, bson.D{}}, "json", []string{`{"b":1,"a":null}`, `{}`}, false},
 		{"array", []any{bson.A{int64(math.MaxInt64), 1.0, bson.A{}, bson.D{{Key: "", Value: "x"}}}}, "json", []string{`[9223372036854775807,1.0,[],{"":"x"}]`}, false},
 		{"array and document", []any{bson.A{}, bson.D{}}, "json", []string{`[]`, `{}`}, false},
 		{"Timestamp", []any{bson.Timestamp{T: math.MaxUint32, I: 2}}, "json", []string{`{"$timestamp":{"t":4294967295,"i":2}}`}, false},
 		{"regex", []any{bson.Regex{Pattern: `^"a`, Options: "im"}}, "json", []string{`{"$regularExpression":{"pattern":"^\"a","options":"im"}}`}, false},
-		{"JavaScript", []any{bson.JavaScript("f()"), bson.CodeWithScope{Code: "g()", Scope: bson.D{{Key: "x", Value: int32(1)}}}}, "json",
-			[]string{`{"$code":"f()"}`, `{"$code":"g()","$scope":{"x":1}}`}, false},
+		{
+			"JavaScript",
+			[]any{bson.JavaScript("f()"), bson.CodeWithScope{Code: "g()", Scope: bson.D{{Key: "x", Value: int32(1)}}}},
+			"json",
+			[]string{`{"$code":"f()"}`, `{"$code":"g()","$scope":{"x":1}}`},
+			false,
+		},
 		{"MinKey and MaxKey", []any{bson.MinKey{}, bson.MaxKey{}}, "json", []string{`{"$minKey":1}`, `{"$maxKey":1}`}, true},
 		{"Symbol", []any{bson.Symbol("s")}, "json", []string{`{"$symbol":"s"}`}, false},
 		{"DBPointer", []any{bson.DBPointer{DB: "d.c", Pointer: testID}}, "json", []string{`{"$dbPointer":{"$ref":"d.c","$id":{"$oid":"507f1f77bcf86cd799439011"}}}`}, false},
 		{"DBRef", []any{bson.D{{Key: "$ref", Value: "c"}, {Key: "$id", Value: testID}}}, "json", []string{`{"$ref":"c","$id":{"$oid":"507f1f77bcf86cd799439011"}}`}, false},
 		{"Undefined", []any{bson.Undefined{}}, "json", []string{`{"$undefined":true}`}, false},
-		{"everything", []any{"a", int32(1), 1.0, true, testID, bson.DateTime(0), decimal(t, "1E+3"), math.NaN(), nil, math.Copysign(0, -1)}, "json",
-			[]string{`"a"`, `1`, `1.0`, `true`, `{"$oid":"507f1f77bcf86cd799439011"}`, `{"$date":"1970-01-01T00:00:00Z"}`, `{"$numberDecimal":"1E+3"}`, `{"$numberDouble":"NaN"}`, `null`, `-0.0`}, true},
+		{
+			"everything",
+			[]any{"a", int32(1), 1.0, true, testID, bson.DateTime(0), decimal(t, "1E+3"), math.NaN(), nil, math.Copysign(0, -1)},
+			"json",
+			[]string{`"a"`, `1`, `1.0`, `true`, `{"$oid":"507f1f77bcf86cd799439011"}`, `{"$date":"1970-01-01T00:00:00Z"}`, `{"$numberDecimal":"1E+3"}`, `{"$numberDouble":"NaN"}`, `null`, `-0.0`},
+			true,
+		},
 		{"not UTF-8", []any{"\xff"}, "json", []string{`{"$string":{"base64":"/w=="}}`}, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -155,10 +187,21 @@ func TestEachFieldGetsTheLeastTypeThatHoldsItsValues(t *testing.T) {
 func TestNestedValuesAreExact(t *testing.T) {
 	t.Parallel()
 	_, _, rows := load(t, []bson.Raw{marshal(t, bson.D{{Key: "_id", Value: "x"}, {Key: "v", Value: bson.D{
-		{Key: "b", Value: true}, {Key: "i", Value: int32(-1)}, {Key: "l", Value: int64(math.MinInt64)}, {Key: "d", Value: 1e300}, {Key: "n", Value: math.Inf(-1)},
-		{Key: "m", Value: decimal(t, "-0.10")}, {Key: "t", Value: bson.DateTime(-1)}, {Key: "o", Value: testID}, {Key: "u", Value: bson.Binary{Subtype: 4, Data: make([]byte, 16)}},
-		{Key: "y", Value: bson.Binary{Subtype: 0x80, Data: []byte{0xff}}}, {Key: "a.b", Value: nil}, {Key: "$c", Value: bson.A{bson.Regex{}, bson.Timestamp{}}}, {Key: "\"\n", Value: "\xfe"},
-		{Key: "twice", Value: int32(1)}, {Key: "twice", Value: int32(2)},
+		{Key: "b", Value: true},
+		{Key: "i", Value: int32(-1)},
+		{Key: "l", Value: int64(math.MinInt64)},
+		{Key: "d", Value: 1e300},
+		{Key: "n", Value: math.Inf(-1)},
+		{Key: "m", Value: decimal(t, "-0.10")},
+		{Key: "t", Value: bson.DateTime(-1)},
+		{Key: "o", Value: testID},
+		{Key: "u", Value: bson.Binary{Subtype: 4, Data: make([]byte, 16)}},
+		{Key: "y", Value: bson.Binary{Subtype: 0x80, Data: []byte{0xff}}},
+		{Key: "a.b", Value: nil},
+		{Key: "$c", Value: bson.A{bson.Regex{}, bson.Timestamp{}}},
+		{Key: "\"\n", Value: "\xfe"},
+		{Key: "twice", Value: int32(1)},
+		{Key: "twice", Value: int32(2)},
 	}}})})
 	want := []string{`{"_id":"x","v":{"b":true,"i":-1,"l":-9223372036854775808,"d":1e+300,"n":{"$numberDouble":"-Infinity"},` +
 		`"m":{"$numberDecimal":"-0.10"},"t":{"$date":{"$numberLong":"-1"}},"o":{"$oid":"507f1f77bcf86cd799439011"},"u":{"$uuid":"00000000-0000-0000-0000-000000000000"},` +
@@ -253,8 +296,15 @@ func TestDocumentsThatCannotBeRowsAreNamed(t *testing.T) {
 
 func TestMalformedBSONIsNeverTrusted(t *testing.T) {
 	t.Parallel()
-	whole := marshal(t, bson.D{{Key: "_id", Value: testID}, {Key: "s", Value: "abc"}, {Key: "b", Value: bson.Binary{Subtype: 2, Data: []byte("abcd")}}, {Key: "d", Value: bson.D{{Key: "x", Value: bson.CodeWithScope{Code: "f", Scope: bson.D{}}}}},
-		{Key: "r", Value: bson.Regex{Pattern: "a"}}, {Key: "n", Value: 1.5}, {Key: "a", Value: bson.A{bson.Symbol("s")}}})
+	whole := marshal(t, bson.D{
+		{Key: "_id", Value: testID},
+		{Key: "s", Value: "abc"},
+		{Key: "b", Value: bson.Binary{Subtype: 2, Data: []byte("abcd")}},
+		{Key: "d", Value: bson.D{{Key: "x", Value: bson.CodeWithScope{Code: "f", Scope: bson.D{}}}}},
+		{Key: "r", Value: bson.Regex{Pattern: "a"}},
+		{Key: "n", Value: 1.5},
+		{Key: "a", Value: bson.A{bson.Symbol("s")}},
+	})
 	for at := range whole {
 		for _, b := range []byte{0, 1, 2, 3, 4, 5, 13, 15, 127, 128, 255} {
 			doc := append(bson.Raw(nil), whole...)
