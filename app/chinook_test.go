@@ -418,7 +418,7 @@ func embeddedTarget(t *testing.T) target {
 					case []byte:
 						fmt.Fprintf(&b, "%q ", v)
 					default:
-						fmt.Fprintf(&b, "%q ", fmt.Sprint(v))
+						fmt.Fprintf(&b, "%q ", fmt.Sprint(cell(v)))
 					}
 				}
 				list = append(list, b.String())
