@@ -76,7 +76,7 @@ func checkFile(op, path string) error {
 	case err != nil:
 		return fail(connectors.KindNotFound, err, "check the path")
 	case info.IsDir():
-		return fail(connectors.KindType, errors.New("it is a directory"), "name the database file in it")
+		return fail(connectors.KindNotFound, errors.New("it is a directory"), "name the database file in it")
 	case !info.Mode().IsRegular():
 		return fail(connectors.KindType, errors.New("it is not a regular file"), "name a SQLite database file")
 	}

@@ -26,7 +26,7 @@ func (s *Source) fail(ctx context.Context, op, object string, err error) error {
 	case 0:
 		return err
 	case lite.NotADB:
-		out.Kind, out.Err, out.Hint = connectors.KindType, errors.New("the file is not a SQLite database"), "check the path; an encrypted database cannot be read"
+		out.Kind, out.Err, out.Hint = connectors.KindNotFound, errors.New("the file is not a SQLite database"), "check the path; an encrypted database cannot be read"
 	case lite.Corrupt:
 		out.Kind, out.Hint = connectors.KindType, "the file is damaged: restore it from a backup, or try sqlite3's .recover"
 	case lite.Busy, lite.Locked:
