@@ -196,7 +196,7 @@ func (b *bench) mariadb() (*sql.DB, error) {
 	config.Net, config.Addr = "tcp", b.maria.Host
 	config.User = b.maria.User.Username()
 	config.Passwd, _ = b.maria.User.Password()
-	config.Params = map[string]string{"time_zone": "'+00:00'", "charset": "utf8mb4"}
+	config.Params = map[string]string{"time_zone": "'+00:00'"}
 	connector, err := mysql.NewConnector(config)
 	if err != nil {
 		return nil, err

@@ -4,10 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/md5" //nolint:gosec // what every server has
 	"database/sql"
+	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 
 	"github.com/jackc/pgx/v5"
 	_ "modernc.org/sqlite" // makes the SQLite file that a lane reads
@@ -83,9 +87,12 @@ FROM (SELECT i, i * 2654435761 %% 4294967291 AS h, md5(i::text) AS m FROM genera
 
 	// The same text of a row on every server; its columns' types may differ as much as the systems make them.
 	rowPostgres = `concat_ws('|', id, customer_id, quantity, amount::numeric(12,2), status, coalesce(coupon, '~'), coalesce(note, '~'),
-  paid::int, coalesce(rating::text, '~'), ordered_on::date, coalesce(attributes::jsonb::text, '~'), to_char(updated_at, 'YYYY-MM-DD HH24:MI:SS.US'))`
-	rowMariaDB = `concat_ws('|', id, customer_id, quantity, amount, status, coalesce(coupon, '~'), coalesce(note, '~'),
-  paid, coalesce(rating, '~'), ordered_on, coalesce(attributes, '~'), date_format(updated_at, '%Y-%m-%d %H:%i:%s.%f'))`
+  paid::int, coalesce(rating::numeric(12,3)::text, '~'), ordered_on::date, coalesce(attributes::jsonb::text, '~'), to_char(updated_at, 'YYYY-MM-DD HH24:MI:SS.US'))`
+	rowMariaDB = `concat_ws('|', id, customer_id, quantity, amount, cast(status AS binary), coalesce(cast(coupon AS binary), '~'), coalesce(cast(note AS binary), '~'),
+  paid, coalesce(cast(rating AS decimal(12,3)), '~'), ordered_on, coalesce(cast(attributes AS binary), '~'), date_format(updated_at, '%Y-%m-%d %H:%i:%s.%f'))`
+	rowSQLite = `id || '|' || customer_id || '|' || quantity || '|' || printf('%.2f', amount) || '|' || status || '|' || coalesce(coupon, '~') || '|' || coalesce(note, '~') || '|' ||
+  paid || '|' || CASE WHEN rating IS NULL THEN '~' ELSE printf('%.3f', rating) END || '|' || ordered_on || '|' || coalesce(attributes, '~') || '|' ||
+  substr(updated_at || CASE WHEN instr(updated_at, '.') = 0 THEN '.' ELSE '' END || '000000', 1, 26)`
 
 	// The rows as LOAD DATA takes them.
 	fileColumns = `id, customer_id, quantity, amount, status, coupon, note, paid::int, rating, ordered_on, attributes, to_char(updated_at, 'YYYY-MM-DD HH24:MI:SS.US')`
@@ -122,6 +129,29 @@ func (b *bench) sumMariaDB(ctx context.Context, table string) (s sum, err error)
 	}
 	query := "SELECT count(*), coalesce(sum(cast(conv(left(md5(" + rowMariaDB + "), 15), 16, 10) AS unsigned)), 0) FROM " + table
 	return s, db.QueryRowContext(ctx, query).Scan(&s.rows, &s.hash)
+}
+
+// sumEmbedded reads the warehouse of a data directory by `arus query` and sums here what the servers sum themselves.
+func (b *bench) sumEmbedded(ctx context.Context, data, table string) (s sum, err error) {
+	total := new(big.Int)
+	var row struct {
+		R *string `json:"r"`
+	}
+	err = lines(ctx, stage{b.arus, []string{"query", "--data", data, "--json", "SELECT " + rowSQLite + " AS r FROM " + table}, nil}, func(line []byte) error {
+		row.R = nil
+		if err := json.Unmarshal(line, &row); err != nil {
+			return err
+		}
+		s.rows++
+		if row.R == nil {
+			return nil // a value is missing that cannot be: the sum will show it
+		}
+		hash := md5.Sum([]byte(*row.R)) //nolint:gosec // what every server has
+		total.Add(total, new(big.Int).SetUint64(binary.BigEndian.Uint64(hash[:])>>4))
+		return nil
+	})
+	s.hash = total.String()
+	return s, err
 }
 
 // source makes a PostgreSQL database with the orders on first use.

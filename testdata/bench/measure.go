@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -140,6 +141,37 @@ func child(ctx context.Context, st stage) (s sample, stdout []byte, err error) {
 		err = fmt.Errorf("%s %s: %w: %s", filepath.Base(st.path), st.args[0], err, tail(append(errs.Bytes(), out.Bytes()...)))
 	}
 	return s, out.Bytes(), err
+}
+
+// lines runs one process and hands over what it prints, line by line.
+func lines(ctx context.Context, st stage, each func([]byte) error) (err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, st.path, st.args...)
+	cmd.Env = append(os.Environ(), st.env...)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	scan := bufio.NewScanner(out)
+	scan.Buffer(make([]byte, 64<<10), 16<<20)
+	for err == nil && scan.Scan() {
+		err = each(scan.Bytes())
+	}
+	if err = errors.Join(err, scan.Err()); err != nil {
+		cancel()
+		_ = cmd.Wait()
+		return err
+	}
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("%s %s: %w: %s", filepath.Base(st.path), st.args[0], err, tail(errs.Bytes()))
+	}
+	return nil
 }
 
 // peak is the highest resident memory of an ended process. The system's own figure is exact, but it is never below what
