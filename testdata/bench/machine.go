@@ -25,14 +25,18 @@ type machine struct {
 	Settings map[string]string `json:"settings"` // of the servers, as far as they matter for speed
 }
 
-func (b *bench) machine(ctx context.Context) machine {
-	m := machine{
+func (b *bench) machine(ctx context.Context) (m machine) {
+	m = machine{
 		Time: time.Now().UTC().Truncate(time.Second), CPU: procField("/proc/cpuinfo", "model name"), Cores: runtime.NumCPU(),
 		OS: osName(), Arch: runtime.GOARCH, Go: runtime.Version(), Settings: map[string]string{},
 	}
 	if kb, err := strconv.ParseFloat(strings.TrimSuffix(procField("/proc/meminfo", "MemTotal"), " kB"), 64); err == nil {
 		m.MemoryGB = round(kb/(1<<20), 1)
 	}
+	defer func() {
+		m.Postgres, _, _ = strings.Cut(m.Postgres, " ") // without the packager's own number
+		m.MariaDB, _, _ = strings.Cut(m.MariaDB, "-")
+	}()
 	err := b.postgres(ctx, "", func(c *pgx.Conn) error {
 		if err := c.QueryRow(ctx, "SELECT current_setting('server_version')").Scan(&m.Postgres); err != nil {
 			return err

@@ -184,19 +184,29 @@ func peak(state *os.ProcessState, growth []point) float64 {
 	return exact
 }
 
-// watchMemory notes each rise of a process's peak until it has ended.
+// watchMemory notes a process's peak until it has ended: each rise by a megabyte, and the last one seen.
 func watchMemory(pid int, began time.Time, ended <-chan struct{}) (growth []point) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
+	var last point
 	for {
 		select {
 		case <-ended:
+			if len(growth) > 0 && last.MB > growth[len(growth)-1].MB {
+				growth = append(growth, last)
+			}
 			return growth
 		case <-tick.C:
 		}
 		mb, ok := highWater(pid)
-		if ok && (len(growth) == 0 || mb > growth[len(growth)-1].MB) {
-			growth = append(growth, point{round(time.Since(began).Seconds(), 3), round(mb, 1)})
+		if !ok {
+			continue
+		}
+		if mb = round(mb, 1); mb > last.MB {
+			last = point{round(time.Since(began).Seconds(), 3), mb}
+		}
+		if len(growth) == 0 || last.MB >= growth[len(growth)-1].MB+1 {
+			growth = append(growth, last)
 		}
 	}
 }

@@ -90,7 +90,8 @@ func (r report) memory() string {
 
 // table prints what people read.
 func (r report) table(out io.Writer) {
-	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
+	var aligned strings.Builder
+	w := tabwriter.NewWriter(&aligned, 0, 8, 2, ' ', tabwriter.AlignRight)
 	lines := r.cells()
 	name := len(heading[0])
 	for _, line := range lines {
@@ -104,6 +105,9 @@ func (r report) table(out io.Writer) {
 		_, _ = fmt.Fprintf(w, "%-*s\t%s\t\n", name, line[0], strings.Join(line[1:], "\t"))
 	}
 	_ = w.Flush()
+	for line := range strings.Lines(aligned.String()) {
+		_, _ = fmt.Fprintln(out, strings.TrimRight(strings.TrimPrefix(line, "  "), " \n"))
+	}
 	for _, line := range lines {
 		if strings.HasPrefix(line[1], "FAILED") || strings.HasPrefix(line[1], errSkip.Error()) {
 			_, _ = fmt.Fprintf(out, "%s: %s\n", line[0], line[1])
