@@ -14,8 +14,8 @@ import (
 	"arus/connectors"
 )
 
-// rowDecoder is the inverse of connectors.AppendRowJSON: it appends one JSON
-// object to the builders, every value exactly.
+// rowDecoder is the inverse of rowWriter: it appends one JSON object to the
+// builders, every value exactly. A json column is NULL by its absence.
 type rowDecoder struct {
 	columns []connectors.Column
 	index   map[string]int
@@ -74,7 +74,7 @@ func (d *rowDecoder) decode(s string) error {
 				return fmt.Errorf("column %s stands there twice", name)
 			}
 			d.seen[at] = d.row
-			if literal := s[i:end]; literal == "null" {
+			if literal := s[i:end]; literal == "null" && d.columns[at].Type.Kind != connectors.JSON {
 				d.null[at]()
 			} else if err := d.put[at](literal); err != nil {
 				return fmt.Errorf("column %s: %w", name, err)

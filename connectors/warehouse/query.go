@@ -188,24 +188,32 @@ func (q *attacher) attachFile(t tableDir, m manifest) error {
 		return err
 	}
 	// The name of the attachment is no table's name, so that it hides none.
-	db := connectors.Quote(fmt.Sprintf("warehouse file %d", len(q.attached)), '"')
+	name := fmt.Sprintf("warehouse file %d", len(q.attached))
+	db := connectors.Quote(name, '"')
 	if err := q.conn.Exec(q.ctx, "ATTACH ? AS "+db, uri); err != nil {
 		return err
 	}
-	err = q.view(t, db)
+	err = q.view(t, name, db)
 	if err != nil {
 		return errors.Join(err, q.conn.Exec(q.ctx, "DETACH "+db))
 	}
 	return nil
 }
 
-func (q *attacher) view(t tableDir, db string) error {
+func (q *attacher) view(t tableDir, name, db string) error {
 	version, err := q.conn.One(q.ctx, "PRAGMA "+db+".user_version")
 	if err != nil {
 		return err
 	}
 	s, err := t.schemaAt(lite.Int(version))
 	if err != nil {
+		return err
+	}
+	n, err := q.conn.One(q.ctx, "SELECT count(*) FROM pragma_table_info('rows', ?)", name)
+	if err != nil {
+		return err
+	}
+	if err := s.checkCount(lite.Int(n)); err != nil {
 		return err
 	}
 	var names, exprs []string

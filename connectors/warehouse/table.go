@@ -188,8 +188,13 @@ func (l *live) start(ctx context.Context, t tableDir, begin string) error {
 	if err != nil {
 		return err
 	}
-	if int(lite.Int(n)) != len(l.schema.Columns) {
-		return fmt.Errorf("the live file has %d columns and schema.json %d", lite.Int(n), len(l.schema.Columns))
+	return l.schema.checkCount(lite.Int(n))
+}
+
+// checkCount compares the schema with what is stored.
+func (s *schema) checkCount(stored int64) error {
+	if stored != int64(len(s.Columns)) {
+		return fmt.Errorf("the live file has %d columns and schema.json %d", stored, len(s.Columns))
 	}
 	return nil
 }
