@@ -191,6 +191,7 @@ type Connector struct {
 	MaxIdentifier   int      // bytes a table or column name may have
 	OpenSource      func(ctx context.Context, cfg Config) (Source, error)
 	OpenDestination func(ctx context.Context, cfg Config) (Destination, error)
+	Check           CheckFunc // nil where opening is all there is to test
 }
 
 // Registry is the explicit list of connectors by type.

@@ -40,6 +40,7 @@ type server struct {
 	tlsMode tlsMode
 	tls     *tls.Config
 	flavour flavour // set by the first session
+	dialer  func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	mu     sync.Mutex
 	idle   []*session
@@ -74,7 +75,7 @@ func open(ctx context.Context, cfg connectors.Config, mode string) (*server, err
 	if err != nil {
 		return nil, &connectors.Error{Kind: connectors.KindInvalid, Op: "connect to", Object: cfg.Address(), Err: err}
 	}
-	s := &server{cfg: cfg, mode: mode, tlsMode: tm, tls: tc}
+	s := &server{cfg: cfg, mode: mode, tlsMode: tm, tls: tc, dialer: (&net.Dialer{}).DialContext}
 	if mode == readMode {
 		s.schema = cfg.Database
 	}
@@ -194,8 +195,7 @@ func (s *server) connect(ctx context.Context) (*session, error) {
 	c.TLS = s.tls.Clone()
 	c.AllowFallbackToPlaintext = s.tlsMode == tlsPreferred
 	c.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		var d net.Dialer
-		conn, err := d.DialContext(ctx, network, addr)
+		conn, err := s.dialer(ctx, network, addr)
 		if err != nil {
 			return nil, err
 		}

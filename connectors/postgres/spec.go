@@ -19,6 +19,7 @@ func New() connectors.Connector {
 		Schemes:       []string{"postgres", "postgresql"},
 		DefaultPort:   5432,
 		MaxIdentifier: maxIdentifier,
+		Check:         check,
 		OpenSource: func(ctx context.Context, cfg connectors.Config) (connectors.Source, error) {
 			db, err := open(ctx, cfg)
 			if err != nil {
