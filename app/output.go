@@ -123,6 +123,9 @@ func (env *environment) printReport(r engine.Report) error {
 			_, _ = fmt.Fprintf(env.Err, "arus: %s: %s\n", x.Table, x.Error)
 		}
 	}
+	for _, w := range r.Warnings {
+		_, _ = fmt.Fprintf(env.Err, "warning: %s\n", w)
+	}
 	if r.Error != "" {
 		_, _ = fmt.Fprintf(env.Err, "arus: %s\n", r.Error)
 	}

@@ -75,6 +75,71 @@ func ParseDate[T ~string | ~[]byte](s T) (arrow.Date32, error) {
 	return arrow.Date32(days), nil
 }
 
+// MySQL keeps dates that no calendar has: 0000-00-00, 2024-00-15, 2024-02-31.
+// They travel as values far outside any real one, so that nothing is lost
+// before the destination and the pipeline's policy decide. AppendDate and
+// AppendTimestamp spell them as they were.
+const (
+	invalidDateBase      = int64(math.MinInt32) + 1
+	invalidTimestampBase = int64(math.MinInt64) + 1
+	invalidCodes         = (9999*13+12)*32 + 32 // of year, month 0-12, day 0-31
+)
+
+// InvalidDate reads a date of four, two and two digits that the calendar does
+// not have; ok is false for anything else, real dates included.
+func InvalidDate[T ~string | ~[]byte](s T) (d arrow.Date32, ok bool) {
+	code, ok := invalidCode(s)
+	return arrow.Date32(invalidDateBase + code), ok && len(s) == 10
+}
+
+// InvalidTimestamp is InvalidDate for a date with a time of day.
+func InvalidTimestamp[T ~string | ~[]byte](s T) (ts arrow.Timestamp, ok bool) {
+	code, ok := invalidCode(s)
+	if !ok {
+		return 0, false
+	}
+	us := int64(0)
+	if len(s) > 10 {
+		n := 0
+		if us, n, ok = scanTime(s, 11); !ok || n != len(s) || us >= microsPerDay {
+			return 0, false
+		}
+	}
+	return arrow.Timestamp(invalidTimestampBase + code*microsPerDay + us), true
+}
+
+func invalidCode[T ~string | ~[]byte](s T) (code int64, ok bool) {
+	if len(s) < 10 || s[4] != '-' || s[7] != '-' {
+		return 0, false
+	}
+	century, ok1 := twoDigits(s, 0)
+	years, ok2 := twoDigits(s, 2)
+	month, ok3 := twoDigits(s, 5)
+	day, ok4 := twoDigits(s, 8)
+	if !ok1 || !ok2 || !ok3 || !ok4 || month > 12 || day > 31 {
+		return 0, false
+	}
+	year := century*100 + years
+	if month > 0 && day > 0 && day <= daysIn(year, month) {
+		return 0, false
+	}
+	return int64((year*13+month)*32 + day), true
+}
+
+// IsInvalidDate says whether d stands for a date no calendar has.
+func IsInvalidDate(d arrow.Date32) bool {
+	return int64(d) >= invalidDateBase && int64(d) < invalidDateBase+invalidCodes
+}
+
+// IsInvalidTimestamp says whether ts stands for a timestamp no calendar has.
+func IsInvalidTimestamp(ts arrow.Timestamp) bool {
+	return int64(ts) >= invalidTimestampBase && int64(ts) < invalidTimestampBase+invalidCodes*microsPerDay
+}
+
+func appendInvalid(dst []byte, code int64) []byte {
+	return appendCivil(dst, int(code/32/13), int(code/32%13), int(code%32))
+}
+
 // ParseTime reads [-]15:04[:05[.999999]] in microseconds; hours may exceed 24.
 // More than six fractional digits are an error unless they are zeros.
 func ParseTime[T ~string | ~[]byte](s T) (arrow.Time64, error) {
@@ -266,6 +331,9 @@ func AppendDate(dst []byte, d arrow.Date32) []byte {
 	case DateMinusInfinity:
 		return append(dst, "-infinity"...)
 	}
+	if IsInvalidDate(d) {
+		return appendInvalid(dst, int64(d)-invalidDateBase)
+	}
 	year, month, day := CivilFromDays(int(d))
 	return appendCivil(dst, year, month, day)
 }
@@ -324,6 +392,11 @@ func AppendTimestamp(dst []byte, ts arrow.Timestamp, sep byte) []byte {
 		return append(dst, "infinity"...)
 	case TimestampMinInfinity:
 		return append(dst, "-infinity"...)
+	}
+	if IsInvalidTimestamp(ts) {
+		off := int64(ts) - invalidTimestampBase
+		dst = append(appendInvalid(dst, off/microsPerDay), sep)
+		return AppendTime(dst, arrow.Time64(off%microsPerDay))
 	}
 	days := int64(ts) / microsPerDay
 	us := int64(ts) % microsPerDay

@@ -214,7 +214,7 @@ func TestTimestampRoundTrip(t *testing.T) {
 	const day = arrow.Timestamp(microsPerDay)
 	for _, ts := range []arrow.Timestamp{
 		0, 1, -1, day - 1, day, -day, -day - 1, 253402300800000000, -62135596800000000, -62167219200000001,
-		math.MaxInt64 - 2*day, math.MinInt64 + 2*day, TimestampInfinity, TimestampMinInfinity,
+		math.MaxInt64 - 2*day, math.MinInt64 + invalidCodes*day + 2*day, TimestampInfinity, TimestampMinInfinity,
 	} {
 		for _, sep := range []byte{'T', ' '} {
 			text := AppendTimestamp(nil, ts, sep)
@@ -254,4 +254,29 @@ func FuzzParseTimestamp(f *testing.F) {
 			t.Errorf("timestamp %q has no zone", s)
 		}
 	})
+}
+
+func TestInvalidDatesKeepTheirSpelling(t *testing.T) {
+	t.Parallel()
+	for _, in := range []string{"0000-00-00", "2024-00-00", "2024-01-00", "2024-00-15", "2024-02-31", "9999-12-00", "0000-01-00"} {
+		d, ok := InvalidDate(in)
+		if !ok || !IsInvalidDate(d) || string(AppendDate(nil, d)) != in {
+			t.Errorf("InvalidDate(%q) = %d, %v, spelled %s", in, d, ok, AppendDate(nil, d))
+		}
+		full := in + " 23:59:59.999999"
+		ts, ok := InvalidTimestamp(full)
+		if !ok || !IsInvalidTimestamp(ts) || string(AppendTimestamp(nil, ts, ' ')) != full {
+			t.Errorf("InvalidTimestamp(%q) = %d, %v, spelled %s", full, ts, ok, AppendTimestamp(nil, ts, ' '))
+		}
+	}
+	for _, in := range []string{"2024-02-29", "2024-13-00", "2024-01-32", "24-00-00", "0000-00-0", "x000-00-00", "0000-00-00 24:00:00", ""} {
+		if ts, ok := InvalidTimestamp(in); ok {
+			t.Errorf("InvalidTimestamp(%q) = %d, want none", in, ts)
+		}
+	}
+	for _, d := range []arrow.Date32{0, -2440588, DateInfinity, DateMinusInfinity, math.MaxInt32 - 1} {
+		if IsInvalidDate(d) {
+			t.Errorf("%d counts as invalid", d)
+		}
+	}
 }

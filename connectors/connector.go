@@ -33,6 +33,12 @@ type Settler interface {
 	Settle(ctx context.Context, table Table) (Table, error)
 }
 
+// Noter is the ability of a source to say what a person should know about the
+// values read so far, each thing once.
+type Noter interface {
+	Notes() []string
+}
+
 // TableFilter narrows discovery. Empty lists admit everything a person would
 // call a table of theirs: system schemas are always left out.
 type TableFilter struct {
@@ -189,9 +195,24 @@ type Connector struct {
 	DefaultPort     int      // 0 when it has none
 	File            bool     // named by a path, not by host and port
 	MaxIdentifier   int      // bytes a table or column name may have
+	Holds           Holds    // what a destination's types take
 	OpenSource      func(ctx context.Context, cfg Config) (Source, error)
 	OpenDestination func(ctx context.Context, cfg Config) (Destination, error)
 	Check           CheckFunc // nil where opening is all there is to test
+}
+
+// Holds says which values a destination's own types can take where databases
+// differ; the engine applies the pipeline's policy to the others before they
+// are loaded. A load still refuses what it cannot hold.
+type Holds struct {
+	NUL           bool         // U+0000 in text
+	NaN           bool         // NaN and infinities in float columns
+	DecimalNaN    bool         // NaN in decimal columns
+	NumericNaN    bool         // NaN and infinities in numeric columns
+	InfiniteTimes bool         // infinite dates and timestamps
+	InvalidDates  bool         // dates no calendar has, see InvalidDate
+	MinDate       arrow.Date32 // dates and timestamps lie between the two,
+	MaxDate       arrow.Date32 // both inclusive; both 0 = as far as the Arrow forms reach
 }
 
 // Registry is the explicit list of connectors by type.

@@ -43,7 +43,7 @@ func (s *Service) Run(ctx context.Context, req RunRequest) (engine.Report, error
 	}
 	job := engine.Job{
 		Pipeline: p, Only: req.Tables, Trigger: req.Trigger, SourceName: src.Name, SyncMethod: src.SyncMethod,
-		Names: s.names(p, dst), FullRefresh: req.FullRefresh,
+		Names: s.names(p, dst), Holds: s.Registry[string(dst.Type)].Holds, FullRefresh: req.FullRefresh,
 		Open: func(ctx context.Context) (connectors.Source, connectors.Destination, error) {
 			source, err := s.storedSource(ctx, src)
 			if err != nil {

@@ -30,6 +30,7 @@ type SyncRequest struct {
 	LookbackSecs int
 	Parallel     int
 	FullRefresh  bool // read everything once more, whatever the mode
+	Policies     model.Policies
 	Progress     func(engine.Event)
 }
 
@@ -108,6 +109,7 @@ func (s *Service) syncOpened(ctx context.Context, req SyncRequest, key string, p
 		only = append(only, pt.Key())
 	}
 	p.Options.Parallel, p.Options.LookbackSeconds, p.LoadMode = req.Parallel, req.LookbackSecs, req.LoadMode
+	p.Options.Policies = req.Policies
 	if req.TargetSchema != "" {
 		p.TargetSchema = req.TargetSchema
 	}
@@ -127,7 +129,7 @@ func (s *Service) syncOpened(ctx context.Context, req SyncRequest, key string, p
 		Open: func(context.Context) (connectors.Source, connectors.Destination, error) {
 			return source, destination, nil
 		},
-		Discovered: found, Names: s.names(p, dst), FullRefresh: req.FullRefresh,
+		Discovered: found, Names: s.names(p, dst), Holds: s.Registry[string(dst.Type)].Holds, FullRefresh: req.FullRefresh,
 	})
 }
 

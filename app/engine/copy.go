@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 
 	"arus/app/model"
@@ -27,6 +28,8 @@ type tableCopy struct {
 	plan   plan
 	window *connectors.Window
 	stat   model.RunTableStat
+
+	replaced int64
 }
 
 // do never fails: whatever goes wrong is in the report, and a sibling does not
@@ -68,7 +71,7 @@ func (c *tableCopy) do(ctx context.Context) TableReport {
 	}
 	report := TableReport{
 		Table: name, Target: c.stat.Target, Status: c.stat.Status, Mode: c.stat.Mode,
-		RowsRead: c.stat.RowsExtracted, RowsLoaded: c.stat.RowsLoadedAnalytics, RowsFiltered: c.stat.RowsFiltered, DeadLetters: c.stat.RowsFailed,
+		RowsRead: c.stat.RowsExtracted, RowsLoaded: c.stat.RowsLoadedAnalytics, RowsFiltered: c.stat.RowsFiltered, DeadLetters: c.stat.RowsFailed, ValuesReplaced: c.replaced,
 		WatermarkBefore: c.stat.WatermarkBefore, WatermarkAfter: c.stat.WatermarkAfter,
 		DurationMS: c.stat.DurationMS, Error: c.stat.ErrorMessage, Err: err,
 	}
@@ -133,6 +136,13 @@ func (c *tableCopy) sync(ctx context.Context) error {
 	c.stat.RowsExtracted = f.read
 	if err != nil {
 		return err
+	}
+	if err := c.keepDeadLetters(ctx, f.letters); err != nil {
+		return err
+	}
+	for _, what := range slices.Sorted(maps.Keys(f.fitter.replaced)) {
+		c.replaced += f.fitter.replaced[what]
+		c.log(ctx, slog.LevelWarn, fmt.Sprintf("replaced %d values, column %s", f.fitter.replaced[what], what))
 	}
 	return c.checkpoint(ctx, f, upper)
 }

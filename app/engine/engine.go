@@ -36,7 +36,8 @@ type Job struct {
 	Open        func(context.Context) (connectors.Source, connectors.Destination, error) // the run closes both
 	Discovered  []connectors.Table                                                       // nil: the run looks itself
 	Names       Names
-	FullRefresh bool // read everything and swap, whatever the mode
+	Holds       connectors.Holds // what the destination's types take
+	FullRefresh bool             // read everything and swap, whatever the mode
 	// BackfillFrom is the date or timestamp to re-read from; the stored watermark
 	// stays where it is. Empty: no backfill.
 	BackfillFrom string
@@ -58,6 +59,7 @@ type Report struct {
 	RowsFiltered int64           `json:"rows_filtered"`
 	DeadLetters  int64           `json:"dead_letters"`
 	Tables       []TableReport   `json:"tables"`
+	Warnings     []string        `json:"warnings"`        // what a person should look at
 	Error        string          `json:"error,omitempty"` // what kept the run from reaching its tables
 	Err          error           `json:"-"`
 }
@@ -72,6 +74,7 @@ type TableReport struct {
 	RowsLoaded      int64           `json:"rows_loaded"`
 	RowsFiltered    int64           `json:"rows_filtered"`
 	DeadLetters     int64           `json:"dead_letters"`
+	ValuesReplaced  int64           `json:"values_replaced"` // by the pipeline's policies
 	WatermarkBefore string          `json:"watermark_before"`
 	WatermarkAfter  string          `json:"watermark_after"`
 	DurationMS      int64           `json:"duration_ms"`
@@ -126,6 +129,7 @@ func (e *Engine) Run(ctx context.Context, job Job) (Report, error) {
 	}
 	report.Tables, report.Err = e.runTables(work, &job, run, log)
 	cancel()
+	report.Warnings = log.warnings
 
 	firstErr := report.Err
 	for _, t := range report.Tables {
@@ -187,6 +191,11 @@ func (e *Engine) runTables(ctx context.Context, job *Job, run model.Run, log *ru
 		})
 	}
 	wg.Wait()
+	if n, ok := source.(connectors.Noter); ok {
+		for _, note := range n.Notes() {
+			log.add(ctx, slog.LevelWarn, "", note)
+		}
+	}
 	return reports, nil
 }
 

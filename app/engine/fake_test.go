@@ -140,6 +140,8 @@ type fakeDestination struct {
 	mu     sync.Mutex
 	tables map[string][]row
 	loads  int
+
+	letters []string
 }
 
 func (d *fakeDestination) Table(_ context.Context, ref connectors.TableRef) (connectors.Table, bool, error) {
@@ -166,10 +168,18 @@ type fakeLoad struct {
 	req  connectors.LoadRequest
 	rows []row
 	over bool
+
+	letters []string
 }
 
 func (l *fakeLoad) Write(_ context.Context, batch arrow.RecordBatch) error {
 	defer batch.Release()
+	if l.req.Target.Name == deadLetterTable {
+		for i := range int(batch.NumRows()) {
+			l.letters = append(l.letters, batch.Column(4).(*array.String).Value(i)+" "+batch.Column(5).(*array.String).Value(i))
+		}
+		return l.d.hit("letters")
+	}
 	if err := errors.Join(l.d.hit("write "+l.req.Target.Name), l.d.hit("write")); err != nil {
 		return err
 	}
@@ -192,6 +202,10 @@ func (l *fakeLoad) Commit(context.Context) (connectors.LoadResult, error) {
 	l.d.mu.Lock()
 	defer l.d.mu.Unlock()
 	name := l.req.Target.Name
+	if name == deadLetterTable {
+		l.d.letters = append(l.d.letters, l.letters...)
+		return connectors.LoadResult{Rows: int64(len(l.letters))}, nil
+	}
 	old := l.d.tables[name]
 	switch l.req.Mode {
 	case connectors.Replace:
@@ -254,7 +268,7 @@ func (s *fakeState) SaveTableStat(_ context.Context, stat *model.RunTableStat) e
 }
 
 func (s *fakeState) StartRun(_ context.Context, r *model.Run) error {
-	r.ID = fmt.Sprintf("run-%d", len(s.runs)+1)
+	r.ID = fmt.Sprintf("00000000-0000-7000-8000-%012d", len(s.runs)+1)
 	r.StartedAt = time.Unix(int64(1_800_000_000+len(s.runs)), 0).UTC()
 	s.runs = append(s.runs, *r)
 	return nil

@@ -29,8 +29,10 @@ type flow struct {
 	edgeRows *boundary // rows the next run will meet again
 	newEdge  *edge
 	print    []byte
+	fitter   fitter
+	letters  []badRow
 
-	read, loaded int64
+	read, loaded int64 // read = loaded + letters
 	result       connectors.LoadResult
 	load         connectors.Load
 }
@@ -42,6 +44,7 @@ func (f *flow) run(ctx context.Context) error {
 	f.schema = schemaFingerprint(f.columns)
 	f.seen, f.edgeRows = newBoundary(), newBoundary()
 	f.newEdge = newEdge(f.columns, c.plan.watermark, f.nextLower())
+	f.fitter = fitter{holds: c.job.Holds, policies: c.job.Pipeline.Options.Policies.OrDefault(), columns: f.columns, key: c.plan.key, replaced: map[string]int64{}}
 	if c.plan.load == connectors.Merge && c.job.BackfillFrom == "" {
 		f.seen = parseBoundary(c.had.Boundary, f.schema)
 		f.seenEdge = newEdge(f.columns, c.plan.watermark, &connectors.Bound{Kind: c.plan.watermark.Type.Kind, Text: c.had.Value})
@@ -71,12 +74,30 @@ func (f *flow) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f.result, f.loaded = result, f.read
-	if result.Rows > f.read || c.plan.load != connectors.Merge && result.Rows != f.read {
+	sent := f.read - int64(len(f.letters))
+	f.result, f.loaded = result, sent
+	if result.Rows > sent || c.plan.load != connectors.Merge && result.Rows != sent {
 		return &connectors.Error{Kind: connectors.KindConflict, Op: "load", Object: c.stat.Target,
-			Err: fmt.Errorf("%d rows were sent and %d arrived", f.read, result.Rows), Hint: "run it again; if it persists, report it"}
+			Err: fmt.Errorf("%d rows were sent and %d arrived", sent, result.Rows), Hint: "run it again; if it persists, report it"}
 	}
 	return nil
+}
+
+// fit applies the policies to a batch and keeps the rows they take out.
+func (f *flow) fit(batch arrow.RecordBatch) (arrow.RecordBatch, error) {
+	batch, bad, err := f.fitter.fit(batch)
+	if err != nil {
+		return nil, err
+	}
+	if f.letters = append(f.letters, bad...); len(f.letters) > maxDeadLetters {
+		if batch != nil {
+			batch.Release()
+		}
+		return nil, &connectors.Error{Kind: connectors.KindType, Op: "load", Object: f.copy.stat.Target,
+			Err:  fmt.Errorf("more than %d rows would be dead letters, the last because of %s", maxDeadLetters, bad[len(bad)-1].reason),
+			Hint: "set the pipeline's policy for such values to replace, or mend them at the source"}
+	}
+	return batch, nil
 }
 
 // move reads on one goroutine and writes on this one.
@@ -93,6 +114,10 @@ func (f *flow) move(ctx context.Context) error {
 				return nil
 			}
 			f.read += batch.NumRows()
+			batch, err := f.fit(batch)
+			if err != nil || batch == nil {
+				return err
+			}
 			c.engine.progress(Event{Table: c.stat.TableName, Phase: PhaseRows, Rows: f.read, Estimate: c.table.RowEstimate})
 			select {
 			case queue <- batch:

@@ -14,15 +14,21 @@ type runLog struct {
 	engine *Engine
 	runID  string
 
-	mu      sync.Mutex
-	pending []model.RunLog
+	mu       sync.Mutex
+	pending  []model.RunLog
+	warnings []string
 }
+
+// maxWarnings bounds what a report repeats; the log has all.
+const maxWarnings = 100
 
 // logGroup is how many lines wait before they are stored; the end of a run
 // stores the rest.
 const logGroup = 20
 
-func newRunLog(e *Engine, runID string) *runLog { return &runLog{engine: e, runID: runID} }
+func newRunLog(e *Engine, runID string) *runLog {
+	return &runLog{engine: e, runID: runID, warnings: []string{}}
+}
 
 // add takes a line of the run; table is empty for lines of the run as a whole.
 func (l *runLog) add(ctx context.Context, level slog.Level, table, message string) {
@@ -34,6 +40,9 @@ func (l *runLog) add(ctx context.Context, level slog.Level, table, message strin
 	l.engine.Log.Log(ctx, level, message, attrs...)
 	l.mu.Lock()
 	l.pending = append(l.pending, model.RunLog{RunID: l.runID, Timestamp: l.engine.Now(), Level: logLevel(level), Message: message})
+	if level == slog.LevelWarn && len(l.warnings) < maxWarnings {
+		l.warnings = append(l.warnings, message)
+	}
 	full := len(l.pending) >= logGroup
 	l.mu.Unlock()
 	if full {

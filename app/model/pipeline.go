@@ -66,6 +66,56 @@ type PipelineOptions struct {
 	Parallel        int           `json:"parallel,omitempty"`
 	LookbackSeconds int           `json:"lookback_seconds,omitempty"`
 	NullWatermark   NullWatermark `json:"null_watermark,omitempty"`
+	Policies        Policies      `json:"policies,omitzero"`
+}
+
+// Policy says what happens to a value that the destination cannot hold.
+type Policy string
+
+// The policies: replace it by the nearest thing that can be held and count it,
+// keep the row as a dead letter, or fail the table.
+const (
+	PolicyReplace    Policy = "replace"
+	PolicyDeadLetter Policy = "dead_letter"
+	PolicyFail       Policy = "fail"
+)
+
+// PolicyList lists every Policy.
+func PolicyList() []Policy { return []Policy{PolicyReplace, PolicyDeadLetter, PolicyFail} }
+
+// Policies are a pipeline's choices by kind of value; "" is the default.
+type Policies struct {
+	NUL    Policy `json:"nul,omitempty"`    // U+0000 in text; replaced by U+FFFD
+	UTF8   Policy `json:"utf8,omitempty"`   // text that is not UTF-8; replaced by U+FFFD
+	Date   Policy `json:"date,omitempty"`   // zero, out-of-range and infinite dates; replaced by NULL
+	Number Policy `json:"number,omitempty"` // NaN and infinities; replaced by NULL
+}
+
+// OrDefault fills in the defaults: texts are mended, everything else that does
+// not fit is kept as a dead letter.
+func (p Policies) OrDefault() Policies {
+	setDefault(&p.NUL, PolicyReplace)
+	setDefault(&p.UTF8, PolicyReplace)
+	setDefault(&p.Date, PolicyDeadLetter)
+	setDefault(&p.Number, PolicyDeadLetter)
+	return p
+}
+
+// Set sets one policy by its name.
+func (p *Policies) Set(name, value string) bool {
+	field, ok := map[string]*Policy{"nul": &p.NUL, "utf8": &p.UTF8, "date": &p.Date, "number": &p.Number}[name]
+	if ok {
+		*field = Policy(value)
+	}
+	return ok
+}
+
+func (p Policies) validate(f *faults) {
+	p = p.OrDefault()
+	oneOf(f, "options.policies.nul", p.NUL, PolicyList())
+	oneOf(f, "options.policies.utf8", p.UTF8, PolicyList())
+	oneOf(f, "options.policies.date", p.Date, PolicyList())
+	oneOf(f, "options.policies.number", p.Number, PolicyList())
 }
 
 // Pipeline copies tables from one source to one destination. TimeoutSeconds 0 means no limit. Tables are in the order they
@@ -126,6 +176,7 @@ func (p Pipeline) Validate() []FieldError {
 	f.atLeastZero("options.parallel", p.Options.Parallel)
 	f.atLeastZero("options.lookback_seconds", p.Options.LookbackSeconds)
 	oneOf(&f, "options.null_watermark", p.Options.NullWatermark, NullWatermarks())
+	p.Options.Policies.validate(&f)
 	seen := make(map[string]int, len(p.Tables))
 	for i, t := range p.Tables {
 		at := fmt.Sprintf("tables[%d].", i)

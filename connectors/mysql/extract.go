@@ -410,6 +410,12 @@ func newDecoder(t connectors.Type, n native, builder array.Builder) (decoder, er
 	case *array.Date32Builder:
 		return func(v []byte) error {
 			d, err := connectors.ParseDate(v)
+			if err != nil {
+				var invalid bool
+				if d, invalid = connectors.InvalidDate(v); invalid {
+					err = nil
+				}
+			}
 			b.Append(d)
 			return err
 		}, nil
@@ -422,6 +428,12 @@ func newDecoder(t connectors.Type, n native, builder array.Builder) (decoder, er
 	case *array.TimestampBuilder:
 		return func(v []byte) error {
 			ts, _, err := connectors.ParseTimestamp(v)
+			if err != nil {
+				var invalid bool
+				if ts, invalid = connectors.InvalidTimestamp(v); invalid {
+					err = nil
+				}
+			}
 			b.Append(ts)
 			return err
 		}, nil

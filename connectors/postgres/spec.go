@@ -6,11 +6,19 @@ package postgres
 import (
 	"context"
 
+	"github.com/apache/arrow-go/v18/arrow"
+
 	"arus/connectors"
 )
 
 // maxIdentifier is the longest name PostgreSQL keeps; it cuts longer ones silently.
 const maxIdentifier = 63
+
+// The dates PostgreSQL holds: 4713 BC to 5874897; the Arrow form bounds timestamps.
+const (
+	minDate = arrow.Date32(-2440588)
+	maxDate = arrow.Date32(2145042905)
+)
 
 // New describes the connector.
 func New() connectors.Connector {
@@ -20,6 +28,7 @@ func New() connectors.Connector {
 		DefaultPort:   5432,
 		MaxIdentifier: maxIdentifier,
 		Check:         check,
+		Holds:         connectors.Holds{NaN: true, DecimalNaN: true, NumericNaN: true, InfiniteTimes: true, MinDate: minDate, MaxDate: maxDate},
 		OpenSource: func(ctx context.Context, cfg connectors.Config) (connectors.Source, error) {
 			db, err := open(ctx, cfg)
 			if err != nil {
