@@ -232,7 +232,7 @@ func orderKey(c connectors.Column) string {
 	case connectors.UUID:
 		return "arus_uuid(" + name + ")"
 	case connectors.Numeric:
-		return "CAST(" + name + " AS REAL), CAST(" + name + " AS TEXT)"
+		return "CAST(" + name + " AS REAL)"
 	}
 	return name
 }
