@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/bmatcuk/doublestar/v4"
-
 	"arus/connectors"
 	"arus/connectors/sqlite/lite"
 )
@@ -39,12 +37,12 @@ const maxTerms = 500
 // Tables discovers tables with a number of queries that does not grow with them.
 func (s *Source) Tables(ctx context.Context, filter connectors.TableFilter) ([]connectors.Table, error) {
 	const op = "discover tables of"
-	match, err := newMatcher(filter)
-	if err != nil {
-		return nil, &connectors.Error{Kind: connectors.KindInvalid, Op: op, Object: s.path, Err: err}
+	if err := filter.Check(); err != nil {
+		return nil, err
 	}
+	match := func(ref connectors.TableRef) bool { return admits(filter, ref.Name) }
 	var tables []connectors.Table
-	err = s.with(ctx, op, s.path, func(c *lite.Conn) error {
+	err := s.with(ctx, op, s.path, func(c *lite.Conn) error {
 		found, err := describe(ctx, c, filter.Views, match)
 		for _, r := range found {
 			tables = append(tables, r.Table)
@@ -274,26 +272,12 @@ func ident(name string) string { return connectors.Quote(name, '"') }
 
 func qualified(ref connectors.TableRef) string { return "main." + ident(ref.Name) }
 
-// newMatcher turns a filter into a predicate; SQLite's one schema is main.
-func newMatcher(filter connectors.TableFilter) (func(connectors.TableRef) bool, error) {
-	// A slash means nothing in a table's name, but would in a glob.
-	flat := strings.NewReplacer("/", "\x1f")
-	for _, p := range slices.Concat(filter.Include, filter.Exclude) {
-		if !doublestar.ValidatePattern(flat.Replace(p)) {
-			return nil, fmt.Errorf("the pattern %q is malformed", p)
-		}
+// admits applies a filter; SQLite's one schema is main.
+func admits(filter connectors.TableFilter, name string) bool {
+	if len(filter.Schemas) > 0 && !slices.Contains(filter.Schemas, "main") && !slices.Contains(filter.Schemas, "") {
+		return false
 	}
-	matches := func(patterns []string, ref connectors.TableRef) bool {
-		return slices.ContainsFunc(patterns, func(p string) bool {
-			p = flat.Replace(p)
-			return doublestar.MatchUnvalidated(p, flat.Replace(ref.Name)) || doublestar.MatchUnvalidated(p, "main."+flat.Replace(ref.Name))
-		})
-	}
-	schema := len(filter.Schemas) == 0 || slices.Contains(filter.Schemas, "main") || slices.Contains(filter.Schemas, "")
-	return func(ref connectors.TableRef) bool {
-		return schema && (len(filter.Names) == 0 || slices.Contains(filter.Names, ref.Name)) &&
-			(len(filter.Include) == 0 || matches(filter.Include, ref)) && !matches(filter.Exclude, ref)
-	}, nil
+	return filter.Admits(connectors.TableRef{Schema: "main", Name: name})
 }
 
 // missing says whether SQLite did not find a table or column. It has no code of

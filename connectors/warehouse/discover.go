@@ -2,12 +2,9 @@ package warehouse
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
-
-	"github.com/bmatcuk/doublestar/v4"
 
 	"arus/connectors"
 )
@@ -16,10 +13,8 @@ import (
 // names begin with _, are only found by their names.
 func (s *Source) Tables(ctx context.Context, filter connectors.TableFilter) ([]connectors.Table, error) {
 	const op = "discover tables of"
-	for _, p := range slices.Concat(filter.Include, filter.Exclude) {
-		if !doublestar.ValidatePattern(p) {
-			return nil, &connectors.Error{Kind: connectors.KindInvalid, Op: op, Object: s.dir, Err: fmt.Errorf("the pattern %q is malformed", p)}
-		}
+	if err := filter.Check(); err != nil {
+		return nil, err
 	}
 	names, err := tableNames(s.dir)
 	if err != nil {
@@ -28,7 +23,7 @@ func (s *Source) Tables(ctx context.Context, filter connectors.TableFilter) ([]c
 	var tables []connectors.Table
 	for _, name := range names {
 		named := slices.Contains(filter.Names, name)
-		if len(filter.Names) > 0 && !named || !admits(filter, name) || !named && strings.HasPrefix(name, "_") {
+		if !filter.Admits(connectors.TableRef{Name: name}) || !named && strings.HasPrefix(name, "_") {
 			continue
 		}
 		l, err := tableOf(s.dir, name).open(ctx)
@@ -64,11 +59,4 @@ func tableNames(dir string) ([]string, error) {
 		}
 	}
 	return names, nil
-}
-
-func admits(filter connectors.TableFilter, name string) bool {
-	matches := func(patterns []string) bool {
-		return slices.ContainsFunc(patterns, func(p string) bool { return doublestar.MatchUnvalidated(p, name) })
-	}
-	return (len(filter.Include) == 0 || matches(filter.Include)) && !matches(filter.Exclude)
 }

@@ -56,11 +56,11 @@ func samples() map[string]sample {
 		"c_text":     {kind(connectors.Text), []any{"", "a", "null", "NaN", "zażółć 🙂 \u202e", "a\x00b", "quote \" ' \\ \n\t\x1f", strings.Repeat("x", 100_000), nil}},
 		"c_char":     {connectors.Type{Kind: connectors.Text, Length: 5, Fixed: true}, []any{"ab   ", nil}},
 		"c_bytes":    {kind(connectors.Bytes), []any{"", "AP8=", "gICA", nil}},
-		"c_date":     {kind(connectors.Date), []any{"1970-01-01", "0001-01-01", "-4712-01-01", "9999-12-31", "12345-06-07", "infinity", "-infinity", nil}},
+		"c_date":     {kind(connectors.Date), []any{"1970-01-01", "0001-01-01", "-4712-01-01", "9999-12-31", "12345-06-07", "infinity", "-infinity", "0000-00-00", "2024-02-31", nil}},
 		"c_time":     {connectors.Type{Kind: connectors.Time, Precision: 3}, []any{"00:00:00", "23:59:59.999999", "24:00:00", nil}},
 		"c_wide":     {connectors.Type{Kind: connectors.Time, Wide: true}, []any{"-838:59:59", "838:59:59.5", nil}},
-		"c_ts":       {connectors.Type{Kind: connectors.Timestamp, Precision: 6}, []any{"1969-12-31T23:59:59.999999", "2026-01-02T03:04:05", "-0044-03-15T00:00:00", "12345-01-01T00:00:00", "infinity", "-infinity", nil}},
-		"c_tstz":     {kind(connectors.TimestampTZ), []any{"2026-01-02T03:04:05.000001Z", "infinity", "-infinity", nil}},
+		"c_ts":       {connectors.Type{Kind: connectors.Timestamp, Precision: 6}, []any{"0000-00-00T00:00:00", "2024-00-15T01:02:03.5", "1969-12-31T23:59:59.999999", "2026-01-02T03:04:05", "-0044-03-15T00:00:00", "12345-01-01T00:00:00", "infinity", "-infinity", nil}},
+		"c_tstz":     {kind(connectors.TimestampTZ), []any{"0000-00-00T00:00:00Z", "2026-01-02T03:04:05.000001Z", "infinity", "-infinity", nil}},
 		"c_interval": {kind(connectors.Interval), []any{"P1Y2M3DT4H5M6.7S", "PT0S", nil}},
 		"c_uuid":     {kind(connectors.UUID), []any{"00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff", "0190a6b2-1234-7abc-8def-0123456789ab", nil}},
 		"c_json":     {connectors.Type{Kind: connectors.JSON, Parsed: true}, []any{"null", "{}", `{"a":[1,{"b":"]}\""}],  "n":1.000}`, `"x"`, "12", nil}},
@@ -103,7 +103,7 @@ func appendText(t testing.TB, b array.Builder, typ connectors.Type, v any) {
 		v, err = connectors.ParseDecimal256(s, typ.Precision, typ.Scale)
 		b.Append(v)
 	case *array.Date32Builder:
-		v, perr := connectors.ParseDate(s)
+		v, perr := parseDate(s)
 		b.Append(v)
 		err = perr
 	case *array.Time64Builder:
@@ -111,7 +111,7 @@ func appendText(t testing.TB, b array.Builder, typ connectors.Type, v any) {
 		b.Append(v)
 		err = perr
 	case *array.TimestampBuilder:
-		v, _, perr := connectors.ParseTimestamp(s)
+		v, perr := parseTimestamp(s)
 		b.Append(v)
 		err = perr
 	case *array.FixedSizeBinaryBuilder:

@@ -235,7 +235,7 @@ func jsonPutter(t connectors.Type, builder array.Builder) func(string) error {
 		})
 	case *array.Date32Builder:
 		return text(func(s string) error {
-			v, err := connectors.ParseDate(s)
+			v, err := parseDate(s)
 			b.Append(v)
 			return err
 		})
@@ -247,7 +247,7 @@ func jsonPutter(t connectors.Type, builder array.Builder) func(string) error {
 		})
 	case *array.TimestampBuilder:
 		return text(func(s string) error {
-			v, _, err := connectors.ParseTimestamp(s)
+			v, err := parseTimestamp(s)
 			b.Append(v)
 			return err
 		})

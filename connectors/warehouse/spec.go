@@ -13,7 +13,7 @@ func New() connectors.Connector {
 		Schemes:       []string{"embedded"},
 		File:          true,
 		MaxIdentifier: maxName,
-		Holds: connectors.Holds{NUL: true, NaN: true, DecimalNaN: true, NumericNaN: true, InfiniteTimes: true, InvalidDates: true},
+		Holds:         connectors.Holds{NUL: true, NaN: true, DecimalNaN: true, NumericNaN: true, InfiniteTimes: true, InvalidDates: true},
 		OpenSource: func(_ context.Context, cfg connectors.Config) (connectors.Source, error) {
 			return openSource(cfg)
 		},

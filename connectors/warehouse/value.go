@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/big"
 	"strconv"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -367,13 +368,13 @@ func storeText(t connectors.Type, text string) (driver.Value, error) {
 		v, err := connectors.ParseDecimal256(text, t.Precision, t.Scale)
 		return storeDecimal256(v), err
 	case classDate:
-		v, err := connectors.ParseDate(text)
+		v, err := parseDate(text)
 		return int64(v), err
 	case classTime:
 		v, err := connectors.ParseTime(text)
 		return int64(v), err
 	case classTimestamp:
-		v, _, err := connectors.ParseTimestamp(text)
+		v, err := parseTimestamp(text)
 		return int64(v), err
 	case classUUID:
 		u, ok := parseUUID(text)
@@ -390,6 +391,28 @@ func storeText(t connectors.Type, text string) (driver.Value, error) {
 		return text, nil
 	}
 	return nil, errBound
+}
+
+// parseDate reads a date, and one that no calendar has.
+func parseDate(s string) (arrow.Date32, error) {
+	d, err := connectors.ParseDate(s)
+	if err != nil {
+		if invalid, ok := connectors.InvalidDate(s); ok {
+			return invalid, nil
+		}
+	}
+	return d, err
+}
+
+// parseTimestamp reads a timestamp, and one that no calendar has.
+func parseTimestamp(s string) (arrow.Timestamp, error) {
+	ts, _, err := connectors.ParseTimestamp(s)
+	if err != nil {
+		if invalid, ok := connectors.InvalidTimestamp(strings.TrimSuffix(s, "Z")); ok {
+			return invalid, nil
+		}
+	}
+	return ts, err
 }
 
 func parseUUID(s string) (u [16]byte, ok bool) {
