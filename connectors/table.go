@@ -9,6 +9,10 @@ type Column struct {
 	Native    string // the database's own spelling of the type, for people
 	Nullable  bool
 	Generated bool // computed by the source; copied as a plain value
+
+	// NullShare is the share of rows without a value, 0-1, by the database's
+	// statistics, for columns with a watermark's name; nil when it does not say.
+	NullShare *float64
 }
 
 // TableRef names a table. Schema is empty where a database has none.

@@ -3,7 +3,6 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"arus/app/model"
@@ -132,45 +131,6 @@ func chooseKey(t connectors.Table, configured []string) ([]string, error) {
 		key[i] = c.Name
 	}
 	return key, nil
-}
-
-// watermarkNames are the recognised names in order of priority, without
-// underscores and case.
-var watermarkNames = []string{"updatedat", "modifiedat", "lastmodified", "updated", "createdat"}
-
-// chooseWatermark is the configured column, else the best recognised one whose
-// type can order rows in time; nil when there is none.
-func chooseWatermark(t connectors.Table, configured string) (*connectors.Column, string, error) {
-	if configured != "" {
-		c, ok := t.Column(configured)
-		if !ok {
-			return nil, "", unknownColumn(t, "watermark", configured)
-		}
-		if !canOrder(c.Type.Kind) {
-			return nil, "", &connectors.Error{Kind: connectors.KindInvalid, Op: "use as watermark", Object: t.String() + "." + c.Name,
-				Err: fmt.Errorf("a column of type %s cannot say which rows are new", c.Type), Hint: "choose a timestamp, date or ever-growing number"}
-		}
-		return &c, "watermark " + c.Name + " as configured", nil
-	}
-	best, rank := -1, len(watermarkNames)
-	for i, c := range t.Columns {
-		switch c.Type.Kind {
-		case connectors.Timestamp, connectors.TimestampTZ, connectors.Date:
-			name := strings.ToLower(strings.ReplaceAll(c.Name, "_", ""))
-			if r := slices.Index(watermarkNames, name); r >= 0 && r < rank {
-				best, rank = i, r
-			}
-		}
-	}
-	if best < 0 {
-		return nil, "no watermark column (a timestamp named updated_at, modified_at, last_modified, updated or created_at)", nil
-	}
-	c := t.Columns[best]
-	reason := "watermark " + c.Name + " by its name and type"
-	if watermarkNames[rank] == "createdat" {
-		reason += " (it finds new rows, not changes to old ones)"
-	}
-	return &c, reason, nil
 }
 
 func canOrder(k connectors.Kind) bool {

@@ -81,10 +81,17 @@ JOIN pg_catalog.pg_am am ON am.oid = c.relam
 WHERE i.indrelid = ANY ($1::pg_catalog.oid[]) AND i.indisvalid
 ORDER BY i.indrelid, i.indexrelid`
 
+// nullsQuery gives the share of nulls of columns that may be watermarks.
+const nullsQuery = `
+SELECT s.schemaname, s.tablename, s.attname, s.null_frac::pg_catalog.float8
+FROM pg_catalog.pg_stats s
+WHERE s.schemaname = ANY ($1::pg_catalog.text[]) AND NOT s.inherited
+  AND pg_catalog.lower(pg_catalog.replace(s.attname, '_', '')) = ANY ($2::pg_catalog.text[])`
+
 // Source reads a PostgreSQL database.
 type Source struct{ *db }
 
-// Tables discovers tables in four queries, however many they are.
+// Tables discovers tables in five queries, however many they are.
 func (s *Source) Tables(ctx context.Context, filter connectors.TableFilter) ([]connectors.Table, error) {
 	const op = "discover tables of"
 	if err := filter.Check(); err != nil {
@@ -111,7 +118,32 @@ func (s *Source) Tables(ctx context.Context, filter connectors.TableFilter) ([]c
 	for i, r := range found {
 		tables[i] = r.Table
 	}
+	if err := addNullShares(ctx, conn, tables, schemas); err != nil {
+		return nil, s.fail(ctx, op, s.address, "", err)
+	}
 	return tables, nil
+}
+
+func addNullShares(ctx context.Context, conn *pgconn.PgConn, tables []connectors.Table, schemas []string) error {
+	rows, err := query(ctx, conn, nullsQuery, textArray(schemas), textArray(connectors.WatermarkNames()))
+	if err != nil {
+		return err
+	}
+	shares := make(map[[3]string]float64, len(rows))
+	for _, row := range rows {
+		if share, err := strconv.ParseFloat(string(row[3]), 64); err == nil {
+			shares[[3]string{string(row[0]), string(row[1]), string(row[2])}] = share
+		}
+	}
+	for i := range tables {
+		t := &tables[i]
+		for c := range t.Columns {
+			if share, ok := shares[[3]string{t.Schema, t.Name, t.Columns[c].Name}]; ok {
+				t.Columns[c].NullShare = &share
+			}
+		}
+	}
+	return nil
 }
 
 // describe completes the relations of a query with their columns and keys.
