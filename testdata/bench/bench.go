@@ -66,7 +66,11 @@ func open(ctx context.Context, o options, log io.Writer) (b *bench, err error) {
 	if b.arus, err = filepath.Abs(o.arus); o.arus == "" {
 		b.say("building arus")
 		b.arus = b.path("arus")
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", b.arus, "arus")
+		flags := "-s -w"
+		if version, err := exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty").Output(); err == nil {
+			flags += " -X arus/app.version=" + strings.TrimSpace(string(version)) // figures without it are nobody's
+		}
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", flags, "-o", b.arus, "arus")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		var text []byte
 		if text, err = build.CombinedOutput(); err != nil {

@@ -130,7 +130,7 @@ func TestChoose(t *testing.T) {
 // A lane that copied wrongly shows no figures, and the program fails.
 func TestReport(t *testing.T) {
 	t.Parallel()
-	samples := []sample{{Seconds: 4, CPU: 1, PeakMB: 50}}
+	samples := []sample{{Seconds: 4, CPU: 1, PeakMB: 50, Load: 3.5}}
 	took := func(name string, s float64) timed {
 		return timed{Name: name, Median: sample{Seconds: s}, Samples: []sample{{Seconds: s}}}
 	}
@@ -151,6 +151,7 @@ func TestReport(t *testing.T) {
 		"- c 8.00 0.50",
 		"wrong: FAILED: WRONG COPY: 9 rows instead of 10",
 		"absent: not measured: no server",
+		"to 3.5 on 0 cores. The machine was doing other work too",
 		"50.0 MB for 1,000,000 rows, 50.0 MB for 3,000,000 rows",
 	} {
 		if !strings.Contains(strings.Join(strings.Fields(text.String()), " "), want) {

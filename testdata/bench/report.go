@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,6 +89,26 @@ func (r report) memory() string {
 	return fmt.Sprintf("Peak memory of PostgreSQL to PostgreSQL: %.1f MB for %s rows, %.1f MB for %s rows.", one, count(rows["pg-pg"]), three, count(rows["pg-pg-3x"]))
 }
 
+// load says how busy the machine was: the bench alone keeps it at one to the number of cores.
+func (r report) load() string {
+	low, high := math.Inf(1), 0.0
+	for _, l := range r.Lanes {
+		for _, t := range append([]timed{l.Arus}, l.Floors...) {
+			for _, s := range t.Samples {
+				low, high = min(low, s.Load), max(high, s.Load)
+			}
+		}
+	}
+	if high == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("Load average before the measurements: %.1f to %.1f on %d cores.", low, high, r.Machine.Cores)
+	if high > float64(r.Machine.Cores)+1 {
+		text += " The machine was doing other work too, so the times are too long and the ratios blurred."
+	}
+	return text
+}
+
 // table prints what people read.
 func (r report) table(out io.Writer) {
 	var aligned strings.Builder
@@ -113,8 +134,10 @@ func (r report) table(out io.Writer) {
 			_, _ = fmt.Fprintf(out, "%s: %s\n", line[0], line[1])
 		}
 	}
-	if text := r.memory(); text != "" {
-		_, _ = fmt.Fprintln(out, text)
+	for _, text := range []string{r.memory(), r.load()} {
+		if text != "" {
+			_, _ = fmt.Fprintln(out, text)
+		}
 	}
 }
 
@@ -154,8 +177,10 @@ Made by `+"`go tool task bench -- -rows %d -runs %d -markdown docs/performance.m
 		}
 		s.WriteString("| " + strings.Join(line, " | ") + " |\n")
 	}
-	if text := r.memory(); text != "" {
-		s.WriteString("\n" + text + "\n")
+	for _, text := range []string{r.memory(), r.load()} {
+		if text != "" {
+			s.WriteString("\n" + text + "\n")
+		}
 	}
 	fmt.Fprintf(&s, `
 The **floor** is the least that the databases' own clients need for the same rows between the same servers, on the same
