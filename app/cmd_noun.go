@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -69,32 +68,6 @@ func (env *environment) removeCommand(noun, short string, remove func(*control.S
 					return writeJSON(env.Out, map[string]any{"deleted": true})
 				}
 				return nil
-			})
-		},
-	}
-}
-
-func (env *environment) testCommand(noun string, test func(*control.Service, context.Context, string) (control.TestResult, error)) *cobra.Command {
-	return &cobra.Command{
-		Use: "test NAME", Short: "Connect to a " + noun + " and say whether it works", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return env.with(cmd.Context(), func(d *data) error {
-				r, err := test(d.Service, cmd.Context(), args[0])
-				if err != nil {
-					return named(err, noun, args[0])
-				}
-				if env.flags.json {
-					if err := writeJSON(env.Out, r); err != nil {
-						return err
-					}
-				}
-				if r.Err != nil {
-					return r.Err
-				}
-				if !env.flags.json {
-					_, err = fmt.Fprintf(env.Out, "%s %s: connected in %s\n", strings.ToLower(noun), args[0], millis(r.LatencyMS))
-				}
-				return err
 			})
 		},
 	}

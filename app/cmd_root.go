@@ -26,7 +26,7 @@ or the warehouse built into it, and keeps them fresh: no row lost, none doubled.
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	env.addGlobalFlags(root)
 	root.AddCommand(
-		env.demoCommand(), env.syncCommand(),
+		env.demoCommand(), env.syncCommand(), env.checkCommand(),
 		env.sourceCommand(), env.destinationCommand(), env.pipelineCommand(),
 		env.runCommand(), env.runsCommand(), env.queryCommand(), env.versionCommand(),
 	)

@@ -146,8 +146,11 @@ func (s *Stages) inTime(ctx, limited context.Context, err error) error {
 	if err == nil || ctx.Err() != nil || limited.Err() == nil || KindOf(err) != KindTimeout {
 		return err
 	}
-	return &Error{Kind: KindTimeout, Err: fmt.Errorf("%s did not answer within %s", s.cfg.Address(), s.opts.Timeout),
-		Hint: "check the host, the port and firewalls between here and the server"}
+	hint := "check the host, the port and firewalls between here and the server"
+	if s.cfg.Host == "" {
+		hint = "another program may hold it locked, or its disk is slow"
+	}
+	return &Error{Kind: KindTimeout, Err: fmt.Errorf("%s did not answer within %s", s.cfg.Address(), s.opts.Timeout), Hint: hint}
 }
 
 func (s *Stages) add(stage Stage, took time.Duration, err error) {
@@ -237,6 +240,19 @@ func Count(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// ByteSize writes a number of bytes for people.
+func ByteSize(n int64) string {
+	const units = "KMGTPE"
+	if n < 1<<10 {
+		return fmt.Sprintf("%d B", n)
+	}
+	size, unit := float64(n)/(1<<10), 0
+	for size >= 1<<10 && unit < len(units)-1 {
+		size, unit = size/(1<<10), unit+1
+	}
+	return fmt.Sprintf("%.1f %ciB", size, units[unit])
 }
 
 // SomeOf joins the first few of many names and counts the rest.

@@ -57,26 +57,6 @@ func (s *Service) DeleteDestination(ctx context.Context, idOrName string) error 
 	return s.Store.DeleteDestination(ctx, dst.ID)
 }
 
-// TestDestination connects to a stored destination and looks for a table, and
-// keeps the outcome with it.
-func (s *Service) TestDestination(ctx context.Context, idOrName string) (TestResult, error) {
-	dst, err := s.Store.FindDestination(ctx, idOrName)
-	if err != nil {
-		return TestResult{}, err
-	}
-	return s.test(ctx, func(ctx context.Context) error {
-		d, err := s.storedDestination(ctx, dst)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = d.Close() }()
-		_, _, err = d.Table(ctx, connectors.TableRef{Schema: dst.TargetSchema, Name: "_dead_letters"})
-		return err
-	}, func(status model.ConnectionStatus, message string) error {
-		return s.Store.SetDestinationStatus(ctx, dst.ID, status, message)
-	})
-}
-
 // DiscoverDestination lists the tables in a destination's two schemas.
 func (s *Service) DiscoverDestination(ctx context.Context, idOrName string) ([]connectors.Table, error) {
 	dst, err := s.Store.FindDestination(ctx, idOrName)

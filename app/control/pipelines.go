@@ -138,21 +138,6 @@ func (s *Service) DiscoverPipeline(ctx context.Context, idOrName string, add boo
 	return list, s.Store.UpdatePipeline(ctx, &p)
 }
 
-// TestPipeline tests both ends of a pipeline.
-func (s *Service) TestPipeline(ctx context.Context, idOrName string) (TestResult, error) {
-	p, err := s.Store.FindPipeline(ctx, idOrName)
-	if err != nil {
-		return TestResult{}, err
-	}
-	first, err := s.TestSource(ctx, p.SourceID)
-	if err != nil || first.Err != nil {
-		return first, err
-	}
-	second, err := s.TestDestination(ctx, p.DestinationID)
-	second.LatencyMS += first.LatencyMS
-	return second, err
-}
-
 // DeletePipeline removes a pipeline with its history and watermarks. What was
 // loaded stays at the destination.
 func (s *Service) DeletePipeline(ctx context.Context, idOrName string) error {

@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"time"
 
 	"arus/app/model"
 	"arus/app/store"
@@ -54,40 +53,6 @@ func (s *Service) DeleteSource(ctx context.Context, idOrName string) error {
 		return err
 	}
 	return s.Store.DeleteSource(ctx, src.ID)
-}
-
-// TestResult is the outcome of a connection test.
-type TestResult struct {
-	Connected bool   `json:"connected"`
-	LatencyMS int64  `json:"latency_ms"`
-	Error     string `json:"error,omitempty"`
-	Err       error  `json:"-"`
-}
-
-// TestSource connects to a stored source and lists its tables, and keeps the
-// outcome with it.
-func (s *Service) TestSource(ctx context.Context, idOrName string) (TestResult, error) {
-	src, err := s.Store.FindSource(ctx, idOrName)
-	if err != nil {
-		return TestResult{}, err
-	}
-	return s.test(ctx, func(ctx context.Context) error {
-		_, err := s.discover(ctx, src)
-		return err
-	}, func(status model.ConnectionStatus, message string) error {
-		return s.Store.SetSourceStatus(ctx, src.ID, status, message)
-	})
-}
-
-func (s *Service) test(ctx context.Context, try func(context.Context) error, save func(model.ConnectionStatus, string) error) (TestResult, error) {
-	started := s.Now()
-	err := try(ctx)
-	r := TestResult{Connected: err == nil, LatencyMS: s.Now().Sub(started).Round(time.Millisecond).Milliseconds(), Err: err}
-	status := model.ConnectionConnected
-	if err != nil {
-		r.Error, status = err.Error(), model.ConnectionError
-	}
-	return r, save(status, r.Error)
 }
 
 // Discover lists the tables of a stored source that its filters admit.

@@ -14,6 +14,7 @@ func New() connectors.Connector {
 		Type:    "sqlite",
 		Schemes: []string{"sqlite"},
 		File:    true,
+		Check:   check,
 		OpenSource: func(ctx context.Context, cfg connectors.Config) (connectors.Source, error) {
 			return openSource(ctx, cfg)
 		},

@@ -14,6 +14,7 @@ func New() connectors.Connector {
 		File:          true,
 		MaxIdentifier: maxName,
 		Holds:         connectors.Holds{NUL: true, NaN: true, DecimalNaN: true, NumericNaN: true, InfiniteTimes: true, InvalidDates: true},
+		Check:         check,
 		OpenSource: func(_ context.Context, cfg connectors.Config) (connectors.Source, error) {
 			return openSource(cfg)
 		},
