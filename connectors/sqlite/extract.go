@@ -86,8 +86,10 @@ func (s *Source) Max(ctx context.Context, table connectors.Table, column string)
 		sql := "SELECT max(" + name + ")" + from
 		switch col.Type.Kind {
 		case connectors.JSON, connectors.Array, connectors.Bytes, connectors.Interval, connectors.Invalid:
-			return &connectors.Error{Kind: connectors.KindUnsupported, Op: op, Object: object,
-				Err: fmt.Errorf("a %s has no order to read by", col.Type.Kind), Hint: "choose a number, a date, a time or a text"}
+			return &connectors.Error{
+				Kind: connectors.KindUnsupported, Op: op, Object: object,
+				Err: fmt.Errorf("a %s has no order to read by", col.Type.Kind), Hint: "choose a number, a date, a time or a text",
+			}
 		case connectors.Timestamp, connectors.TimestampTZ:
 			// The greatest text names the last day, give or take a zone: only
 			// the values from the day before need to be read as timestamps.
@@ -336,7 +338,7 @@ func newDecoder(t connectors.Type, builder array.Builder) decoder {
 	case *array.Int16Builder:
 		put = func(v dbdriver.Value) (int, bool) {
 			x, ok := v.(int64)
-			b.Append(int16(x)) //nolint:gosec // checked on the next line
+			b.Append(int16(x))
 			return 2, ok && x == int64(int16(x))
 		}
 	case *array.Int64Builder:

@@ -311,14 +311,24 @@ func TestWindows(t *testing.T) {
 		{"numerics", "NUMERIC", []string{"2", "9.99", "10", "10.01"}, []string{"2", "9.99", "10", "10.01"}, connectors.Numeric},
 		{"text", "TEXT COLLATE NOCASE", []string{"'B'", "'a'", "'é'"}, []string{"B", "a", "é"}, connectors.Text},
 		{"dates", "DATE", []string{"'2025-12-31'", "'2026-01-01'"}, []string{"2025-12-31", "2026-01-01"}, connectors.Date},
-		{"timestamps of mixed spelling", "DATETIME",
+		{
+			"timestamps of mixed spelling", "DATETIME",
 			[]string{"'2026-01-01'", "'2026-01-01T00:00:00.5'", "'2026-01-01 00:00:01'", "'2026-01-01T00:00:01.25'", "'2026-01-01 00:01'", "'2026-01-02 00:00:00.000001'"},
-			[]string{"2026-01-01T00:00:00", "2026-01-01T00:00:00.5", "2026-01-01T00:00:01", "2026-01-01T00:00:01.25", "2026-01-01T00:01:00", "2026-01-02T00:00:00.000001"}, connectors.Timestamp},
-		{"zones", "TIMESTAMPTZ",
+			[]string{"2026-01-01T00:00:00", "2026-01-01T00:00:00.5", "2026-01-01T00:00:01", "2026-01-01T00:00:01.25", "2026-01-01T00:01:00", "2026-01-02T00:00:00.000001"},
+			connectors.Timestamp,
+		},
+		{
+			"zones", "TIMESTAMPTZ",
 			[]string{"'2026-01-02 01:00:00+10:00'", "'2026-01-01T23:00:00Z'", "'2026-01-01 20:00:00-08:00'"},
-			[]string{"2026-01-01T15:00:00Z", "2026-01-01T23:00:00Z", "2026-01-02T04:00:00Z"}, connectors.TimestampTZ},
-		{"uuids", "UUID", []string{"'0A000000-0000-0000-0000-000000000000'", "'0b000000-0000-0000-0000-000000000000'"},
-			[]string{"0a000000-0000-0000-0000-000000000000", "0b000000-0000-0000-0000-000000000000"}, connectors.UUID},
+			[]string{"2026-01-01T15:00:00Z", "2026-01-01T23:00:00Z", "2026-01-02T04:00:00Z"},
+			connectors.TimestampTZ,
+		},
+		{
+			"uuids", "UUID",
+			[]string{"'0A000000-0000-0000-0000-000000000000'", "'0b000000-0000-0000-0000-000000000000'"},
+			[]string{"0a000000-0000-0000-0000-000000000000", "0b000000-0000-0000-0000-000000000000"},
+			connectors.UUID,
+		},
 	} {
 		for _, indexed := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s indexed=%v", test.name, indexed), func(t *testing.T) {
@@ -524,8 +534,10 @@ func TestChinook(t *testing.T) {
 			t.Errorf("%s has no key", table.Name)
 		}
 	}
-	diff(t, "rows", counts, map[string]int{"Album": 347, "Artist": 275, "Customer": 59, "Employee": 8, "Genre": 25, "Invoice": 412,
-		"InvoiceLine": 2240, "MediaType": 5, "Playlist": 18, "PlaylistTrack": 8715, "Track": 3503})
+	diff(t, "rows", counts, map[string]int{
+		"Album": 347, "Artist": 275, "Customer": 59, "Employee": 8, "Genre": 25, "Invoice": 412,
+		"InvoiceLine": 2240, "MediaType": 5, "Playlist": 18, "PlaylistTrack": 8715, "Track": 3503,
+	})
 	invoice := settled(t, s, "Invoice")
 	for name, want := range map[string]string{"InvoiceId": "int64", "InvoiceDate": "timestamp", "Total": "decimal(10,2)", "BillingCity": "text(40)"} {
 		if c, _ := invoice.Column(name); c.Type.String() != want {

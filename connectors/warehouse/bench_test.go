@@ -11,13 +11,18 @@ import (
 
 // BenchmarkLoad loads and reads 65,536 rows of 8 columns an iteration.
 func BenchmarkLoad(b *testing.B) {
-	columns := []connectors.Column{col("id", connectors.Int64), col("name", connectors.Text), {Name: "price", Type: connectors.NewDecimal(12, 2)},
-		col("at", connectors.TimestampTZ), col("ok", connectors.Bool), col("f", connectors.Float64), col("u", connectors.UUID), col("n", connectors.Int32)}
+	columns := []connectors.Column{
+		col("id", connectors.Int64), col("name", connectors.Text),
+		{Name: "price", Type: connectors.NewDecimal(12, 2)},
+		col("at", connectors.TimestampTZ), col("ok", connectors.Bool), col("f", connectors.Float64), col("u", connectors.UUID), col("n", connectors.Int32),
+	}
 	var rows [][]any
 	const n = 1 << 16
 	for i := range n {
-		rows = append(rows, []any{fmt.Sprint(i), fmt.Sprintf("customer number %d", i), fmt.Sprintf("%d.%02d", i, i%100), "2026-01-02T03:04:05.000001Z", "true", "1.5",
-			fmt.Sprintf("00000000-0000-0000-0000-%012d", i), fmt.Sprint(i % 1000)})
+		rows = append(rows, []any{
+			fmt.Sprint(i), fmt.Sprintf("customer number %d", i), fmt.Sprintf("%d.%02d", i, i%100), "2026-01-02T03:04:05.000001Z", "true", "1.5",
+			fmt.Sprintf("00000000-0000-0000-0000-%012d", i), fmt.Sprint(i % 1000),
+		})
 	}
 	batch := batchOf(b, columns, rows)
 	for _, test := range []struct {

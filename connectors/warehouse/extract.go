@@ -87,17 +87,14 @@ func (s *Source) Read(ctx context.Context, req connectors.ReadRequest, emit func
 			return invalid(err)
 		}
 		sql := "SELECT " + columnList(ids) + " FROM rows" + where
+		order := make([]int, len(req.OrderBy))
 		for i, o := range req.OrderBy {
-			id := l.schema.id(o)
-			if id < 0 {
+			if order[i] = l.schema.id(o); order[i] < 0 {
 				return invalid(fmt.Errorf("there is no column %s to order by", o))
 			}
-			if i == 0 {
-				sql += " ORDER BY "
-			} else {
-				sql += ", "
-			}
-			sql += columnName(id)
+		}
+		if len(order) > 0 {
+			sql += " ORDER BY " + columnList(order)
 		}
 		return l.stream(ctx, sql, args, req.Columns, req.Limits, emit)
 	})
@@ -116,8 +113,10 @@ func (l *live) stream(ctx context.Context, sql string, args []driver.Value, colu
 		for i, d := range decode {
 			n, ok := d(row[i])
 			if !ok {
-				return &connectors.Error{Kind: connectors.KindType, Op: "read", Object: l.schema.Name + "." + columns[i].Name,
-					Err: fmt.Errorf("%s is stored, which is not %s", lite.Brief(row[i]), columns[i].Type), Hint: "the table's file was changed by hand: run a full refresh"}
+				return &connectors.Error{
+					Kind: connectors.KindType, Op: "read", Object: l.schema.Name + "." + columns[i].Name,
+					Err: fmt.Errorf("%s is stored, which is not %s", lite.Brief(row[i]), columns[i].Type), Hint: "the table's file was changed by hand: run a full refresh",
+				}
 			}
 			size += n
 		}
@@ -143,8 +142,10 @@ func (s *Source) Max(ctx context.Context, table connectors.Table, column string)
 		c := connectors.Column{Name: column, Type: l.schema.Columns[id].typ}
 		switch c.Type.Kind {
 		case connectors.JSON, connectors.Array, connectors.Bytes, connectors.Interval:
-			return &connectors.Error{Kind: connectors.KindUnsupported, Op: op, Object: object,
-				Err: fmt.Errorf("a %s has no order to read by", c.Type.Kind), Hint: "choose a number, a date, a time or a text"}
+			return &connectors.Error{
+				Kind: connectors.KindUnsupported, Op: op, Object: object,
+				Err: fmt.Errorf("a %s has no order to read by", c.Type.Kind), Hint: "choose a number, a date, a time or a text",
+			}
 		}
 		name := columnName(id)
 		sql := "SELECT " + name + " FROM rows WHERE " + name + " IS NOT NULL ORDER BY " + name + " DESC LIMIT 1"

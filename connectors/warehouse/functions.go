@@ -49,7 +49,7 @@ func registerFunctions(d *sqlite.Driver) {
 			return string(text(nil, v))
 		})
 	}
-	integer("arus_date", func(dst []byte, v int64) []byte { return connectors.AppendDate(dst, arrow.Date32(v)) }) //nolint:gosec // stored as such
+	integer("arus_date", func(dst []byte, v int64) []byte { return connectors.AppendDate(dst, arrow.Date32(v)) })
 	integer("arus_time", func(dst []byte, v int64) []byte { return connectors.AppendTime(dst, arrow.Time64(v)) })
 	integer("arus_ts", func(dst []byte, v int64) []byte { return connectors.AppendTimestamp(dst, arrow.Timestamp(v), ' ') })
 }

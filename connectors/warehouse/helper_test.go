@@ -231,7 +231,8 @@ func read(t testing.TB, ctx context.Context, s connectors.Source, req connectors
 func rowsOf(t testing.TB, dir, name string, columns []connectors.Column) [][]any {
 	t.Helper()
 	rows, err := read(t, t.Context(), source(t, dir), connectors.ReadRequest{
-		Table: connectors.Table{TableRef: connectors.TableRef{Name: name}}, Columns: columns, OrderBy: []string{columns[0].Name}})
+		Table: connectors.Table{TableRef: connectors.TableRef{Name: name}}, Columns: columns, OrderBy: []string{columns[0].Name},
+	})
 	if err != nil {
 		t.Fatalf("read %s: %v", name, err)
 	}

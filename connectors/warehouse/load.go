@@ -187,9 +187,11 @@ func (l *load) createKey(ctx context.Context) error {
 // startLive opens the current live file for a transaction.
 func (l *load) startLive(ctx context.Context, current *schema) error {
 	if !slices.Equal(current.keyNames(), l.req.Key) {
-		return &connectors.Error{Kind: connectors.KindConflict, Op: "load", Object: l.table.name,
+		return &connectors.Error{
+			Kind: connectors.KindConflict, Op: "load", Object: l.table.name,
 			Err:  fmt.Errorf("its key is (%s), and the load's (%s)", strings.Join(current.keyNames(), ", "), strings.Join(l.req.Key, ", ")),
-			Hint: "run a full refresh: a table's key does not change otherwise"}
+			Hint: "run a full refresh: a table's key does not change otherwise",
+		}
 	}
 	l.schema = current.clone()
 	var added []int
@@ -202,8 +204,10 @@ func (l *load) startLive(ctx context.Context, current *schema) error {
 		}
 		have := l.schema.Columns[id].typ
 		if !holds(have, c.Type) {
-			return &connectors.Error{Kind: connectors.KindType, Op: "load", Object: l.table.name + "." + c.Name,
-				Err: fmt.Errorf("the column is %s, and what comes is %s", have, c.Type), Hint: "run a full refresh"}
+			return &connectors.Error{
+				Kind: connectors.KindType, Op: "load", Object: l.table.name + "." + c.Name,
+				Err: fmt.Errorf("the column is %s, and what comes is %s", have, c.Type), Hint: "run a full refresh",
+			}
 		}
 		if t := widened(have, c.Type); !t.Equal(have) {
 			l.schema.Columns[id].typ, l.schema.Columns[id].Type, l.changed = t, typeName(t), true
@@ -406,10 +410,7 @@ func (l *load) Abort() error {
 	if l.insert != nil {
 		_ = l.insert.close()
 	}
-	if l.conn != nil {
-		if l.file == "" {
-			_ = l.conn.Exec(context.Background(), "ROLLBACK")
-		}
+	if l.conn != nil { // closing rolls back
 		errs = append(errs, l.conn.Close())
 		l.conn = nil
 	}
@@ -496,10 +497,7 @@ func (n *inserter) endRow(ctx context.Context) error {
 		return nil
 	}
 	n.at = 0
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return n.many.Exec()
+	return n.many.Exec(ctx)
 }
 
 // flush inserts the rows that do not fill a statement, one by one.
@@ -508,7 +506,7 @@ func (n *inserter) flush(ctx context.Context) error {
 		for c := range n.columns {
 			n.one.Set(c, n.many.Get(r*n.columns+c))
 		}
-		if err := errors.Join(ctx.Err(), n.one.Exec()); err != nil {
+		if err := n.one.Exec(ctx); err != nil {
 			return err
 		}
 	}

@@ -139,8 +139,10 @@ func TestOrderAndBounds(t *testing.T) {
 			}
 			for i, v := range values {
 				bound := &connectors.Bound{Kind: columns[0].Type.Kind, Text: v}
-				got, err := read(t, t.Context(), s, connectors.ReadRequest{Table: table, Columns: columns, OrderBy: []string{"v"},
-					Window: &connectors.Window{Column: "v", Lower: bound, Upper: &connectors.Bound{Kind: bound.Kind, Text: values[min(i+1, len(values)-1)]}}})
+				got, err := read(t, t.Context(), s, connectors.ReadRequest{
+					Table: table, Columns: columns, OrderBy: []string{"v"},
+					Window: &connectors.Window{Column: "v", Lower: bound, Upper: &connectors.Bound{Kind: bound.Kind, Text: values[min(i+1, len(values)-1)]}},
+				})
 				if err != nil {
 					t.Fatal(err)
 				}

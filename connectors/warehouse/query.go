@@ -158,8 +158,10 @@ func (q *attacher) attach(wanted string) error {
 	}
 	name := names[at]
 	if len(q.attached) == maxAttached {
-		return &connectors.Error{Kind: connectors.KindUnsupported, Op: "query",
-			Err: fmt.Errorf("the statement needs more than %d tables", maxAttached), Hint: "split it"}
+		return &connectors.Error{
+			Kind: connectors.KindUnsupported, Op: "query",
+			Err: fmt.Errorf("the statement needs more than %d tables", maxAttached), Hint: "split it",
+		}
 	}
 	t := tableOf(q.dir, name)
 	var last error

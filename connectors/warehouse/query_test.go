@@ -16,7 +16,9 @@ func shop(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	columns := []connectors.Column{
-		col("id", connectors.Int64), {Name: "price", Type: connectors.NewDecimal(18, 2)}, {Name: "wide", Type: connectors.NewDecimal(38, 10)},
+		col("id", connectors.Int64),
+		{Name: "price", Type: connectors.NewDecimal(18, 2)},
+		{Name: "wide", Type: connectors.NewDecimal(38, 10)},
 		col("at", connectors.Timestamp), col("zoned", connectors.TimestampTZ), col("day", connectors.Date), col("t", connectors.Time),
 		col("big", connectors.Uint64), col("f", connectors.Float64), col("ok", connectors.Bool), col("b", connectors.Bytes), col("Select \"x\"", connectors.Text),
 		col("n", connectors.Numeric), col("u", connectors.UUID),
@@ -213,8 +215,10 @@ func TestTablesFilter(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for _, name := range []string{"a1", "a2", "b", "_dead"} {
-		loadAll(t, dir, connectors.LoadRequest{Target: connectors.TableRef{Name: name}, Columns: []connectors.Column{col("v", connectors.Int64)}, Mode: connectors.Replace,
-			Raw: &connectors.RawTarget{Table: connectors.TableRef{Name: name + "_raw"}}}, [][]any{{"1"}})
+		loadAll(t, dir, connectors.LoadRequest{
+			Target: connectors.TableRef{Name: name}, Columns: []connectors.Column{col("v", connectors.Int64)}, Mode: connectors.Replace,
+			Raw: &connectors.RawTarget{Table: connectors.TableRef{Name: name + "_raw"}},
+		}, [][]any{{"1"}})
 	}
 	for _, test := range []struct {
 		filter connectors.TableFilter

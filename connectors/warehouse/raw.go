@@ -53,8 +53,10 @@ func (d *Destination) beginRaw(ctx context.Context, req connectors.LoadRequest, 
 		return nil, err
 	}
 	if req.Raw.Table.Name == req.Target.Name {
-		return nil, &connectors.Error{Kind: connectors.KindInvalid, Op: "load", Object: req.Target.Name,
-			Err: errors.New("the staging table and the target have one name"), Hint: "the warehouse has no schemas: rename one of them"}
+		return nil, &connectors.Error{
+			Kind: connectors.KindInvalid, Op: "load", Object: req.Target.Name,
+			Err: errors.New("the staging table and the target have one name"), Hint: "the warehouse has no schemas: rename one of them",
+		}
 	}
 	typed, err := d.begin(ctx, req, wanted)
 	if err != nil {
@@ -87,8 +89,10 @@ func (l *rawLoad) start(ctx context.Context) error {
 		}
 	} else {
 		if !current.isRaw() {
-			return &connectors.Error{Kind: connectors.KindConflict, Op: "load", Object: r.table.name,
-				Err: errors.New("it is a table, but not a staging table"), Hint: "rename the table or the source"}
+			return &connectors.Error{
+				Kind: connectors.KindConflict, Op: "load", Object: r.table.name,
+				Err: errors.New("it is a table, but not a staging table"), Hint: "rename the table or the source",
+			}
 		}
 		lv, err := r.table.openFile(ctx, *m, lite.ReadWrite, "BEGIN IMMEDIATE")
 		if err != nil {

@@ -56,8 +56,10 @@ type tableConfig struct {
 }
 
 func newSchema(name string) *schema {
-	return &schema{Name: name, Columns: []schemaColumn{}, PrimaryKeyColumns: []int{},
-		Config: tableConfig{BatchSize: 2_097_152, SnapshotThreshold: 6_291_456, SnapshotIntervalMinutes: 360}, Version: 1}
+	return &schema{
+		Name: name, Columns: []schemaColumn{}, PrimaryKeyColumns: []int{},
+		Config: tableConfig{BatchSize: 2_097_152, SnapshotThreshold: 6_291_456, SnapshotIntervalMinutes: 360}, Version: 1,
+	}
 }
 
 func (s *schema) clone() *schema {
@@ -152,7 +154,8 @@ func forLoad(name string, columns []connectors.Column, key []string) (*schema, e
 		s.add(rowColumn, connectors.Type{Kind: connectors.Int64}, true)
 		key = []string{rowColumn}
 	}
-	return s, s.setKey(key)
+	err := s.setKey(key)
+	return s, err
 }
 
 func (s *schema) setKey(key []string) error {
@@ -206,6 +209,8 @@ func checkName(op, name string) error {
 	if len(name) <= maxName && namePattern.MatchString(name) {
 		return nil
 	}
-	return &connectors.Error{Kind: connectors.KindInvalid, Op: op, Object: name, Err: errors.New("this cannot be a table's name here"),
-		Hint: fmt.Sprintf("use letters, digits and _, not a digit first, at most %d bytes", maxName)}
+	return &connectors.Error{
+		Kind: connectors.KindInvalid, Op: op, Object: name, Err: errors.New("this cannot be a table's name here"),
+		Hint: fmt.Sprintf("use letters, digits and _, not a digit first, at most %d bytes", maxName),
+	}
 }

@@ -102,7 +102,8 @@ func (t tableDir) schemaAt(version int64) (*schema, error) {
 			return nil, err
 		}
 		if int64(s.Version) == version {
-			return s, s.resolve()
+			err := s.resolve()
+			return s, err
 		}
 		versions = append(versions, strconv.Itoa(s.Version))
 	}

@@ -163,14 +163,14 @@ func storeBytes(b []byte) driver.Value {
 func storeDecimal128(n decimal128.Num, wide bool) driver.Value {
 	if wide {
 		b := make([]byte, 16)
-		binary.BigEndian.PutUint64(b, uint64(n.HighBits())^1<<63) //nolint:gosec // two's complement on purpose
+		binary.BigEndian.PutUint64(b, uint64(n.HighBits())^1<<63)
 		binary.BigEndian.PutUint64(b[8:], n.LowBits())
 		return b
 	}
 	if n == connectors.DecimalNaN128 {
 		return nan
 	}
-	return int64(n.LowBits()) //nolint:gosec // at most 18 digits
+	return int64(n.LowBits())
 }
 
 func storeDecimal256(n decimal256.Num) driver.Value {
@@ -186,7 +186,7 @@ func storeDecimal256(n decimal256.Num) driver.Value {
 }
 
 func loadDecimal128(b []byte) decimal128.Num {
-	return decimal128.New(int64(binary.BigEndian.Uint64(b)^1<<63), binary.BigEndian.Uint64(b[8:])) //nolint:gosec // two's complement on purpose
+	return decimal128.New(int64(binary.BigEndian.Uint64(b)^1<<63), binary.BigEndian.Uint64(b[8:]))
 }
 
 func loadDecimal256(b []byte) decimal256.Num {
@@ -318,7 +318,7 @@ func newDecoder(t connectors.Type, builder array.Builder) decoder {
 func loadUint(v driver.Value) (uint64, bool) {
 	switch x := v.(type) {
 	case int64:
-		return uint64(x), x >= 0 //nolint:gosec // checked
+		return uint64(x), x >= 0
 	case string:
 		u, err := strconv.ParseUint(x, 10, 64)
 		return u, err == nil

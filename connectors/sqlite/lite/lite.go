@@ -221,9 +221,13 @@ func (c *Conn) Prepare(ctx context.Context, sql string, n int) (*Stmt, error) {
 // Set sets parameter i, from 0.
 func (s *Stmt) Set(i int, v driver.Value) { s.args[i].Value = v }
 
-// Exec runs the statement with the parameters set. It is not interrupted: it is short.
-func (s *Stmt) Exec() error {
-	_, err := s.stmt.(driver.StmtExecContext).ExecContext(context.Background(), s.args)
+// Exec runs the statement with the parameters set. It is not interrupted once
+// it has begun: it is short.
+func (s *Stmt) Exec(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	_, err := s.stmt.(driver.StmtExecContext).ExecContext(context.WithoutCancel(ctx), s.args)
 	return err
 }
 
