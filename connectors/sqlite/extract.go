@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -63,12 +62,7 @@ func (r *relation) contradiction(op string, req connectors.ReadRequest, i int, r
 	}
 	col := req.Columns[i]
 	reason := fmt.Errorf("%s%s is not %s", lite.Brief(row[i]), where, col.Type)
-	hint := "run it again: the types are then settled anew by what the column holds"
-	if s, ok := row[i].(string); ok && !utf8.ValidString(s) {
-		reason = fmt.Errorf("%s%s is not valid UTF-8", lite.Brief(row[i]), where)
-		hint = "repair the text, or store it as a BLOB"
-	}
-	return &connectors.Error{Kind: connectors.KindType, Op: op, Object: req.Table.String() + "." + col.Name, Err: reason, Hint: hint}
+	return &connectors.Error{Kind: connectors.KindType, Op: op, Object: req.Table.String() + "." + col.Name, Err: reason, Hint: "run it again: the types are then settled anew by what the column holds"}
 }
 
 // Max finds the greatest value of a column.

@@ -412,10 +412,8 @@ func TestAValueThatContradictsItsType(t *testing.T) {
 		}
 	}
 	exec(t, c, "CREATE TABLE u (v TEXT)", "INSERT INTO u VALUES (CAST(x'ff61' AS TEXT))")
-	_, err = read(t.Context(), s, connectors.ReadRequest{Table: settled(t, s, "u")})
-	if connectors.KindOf(err) != connectors.KindType || !strings.Contains(err.Error(), "UTF-8") {
-		t.Errorf("a text that is none gives %v", err)
-	}
+	rows, err := read(t.Context(), s, connectors.ReadRequest{Table: settled(t, s, "u")})
+	diff(t, fmt.Sprint("a text that is not UTF-8 goes on as it is ", err), rows, [][]any{{"\xffa"}})
 	exec(t, c, "DROP TABLE u")
 	_, err = read(t.Context(), s, connectors.ReadRequest{Table: connectors.Table{TableRef: connectors.TableRef{Name: "u"}}, Columns: table.Columns})
 	if connectors.KindOf(err) != connectors.KindNotFound {

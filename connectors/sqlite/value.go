@@ -189,11 +189,12 @@ func jsonOf(v dbdriver.Value) (string, bool) {
 	return "", false
 }
 
-// textOf spells any value as text; a REAL always shows that it is one.
+// textOf spells any value as text; a REAL always shows that it is one. A TEXT
+// that is not UTF-8 goes on as it is: the pipeline's policy decides about it.
 func textOf(v dbdriver.Value) (string, bool) {
 	switch x := v.(type) {
 	case string:
-		return x, utf8.ValidString(x)
+		return x, true
 	case int64:
 		return strconv.FormatInt(x, 10), true
 	case float64:
