@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -13,7 +14,8 @@ import (
 // appendComparable writes a value such that the forms two databases keep one
 // value in become the same text: a zone that the other side has no type for, a
 // boolean kept as a number, trailing zeros of a decimal, the blanks of char(n),
-// the spelling of JSON. It never makes different values equal.
+// the sign of a zero, a span of time kept as an interval, the spelling of JSON.
+// It never makes different values equal.
 func appendComparable(dst []byte, arr arrow.Array, t, other connectors.Type, row int) []byte {
 	start := len(dst)
 	dst = connectors.AppendValue(dst, arr, t, row)
@@ -24,6 +26,10 @@ func appendComparable(dst []byte, arr arrow.Array, t, other connectors.Type, row
 		if string(dst[start:]) == "true" {
 			return append(dst[:start], '1')
 		}
+		return append(dst[:start], '0')
+	case t.Kind == connectors.Time && other.Kind == connectors.Interval:
+		return append(dst[:start], spanAsInterval(string(dst[start:]))...)
+	case (t.Kind == connectors.Float32 || t.Kind == connectors.Float64) && string(dst[start:]) == "-0":
 		return append(dst[:start], '0')
 	case isDecimal(t.Kind) && isDecimal(other.Kind) && t.Scale != other.Scale, t.Kind != other.Kind && isDecimal(t.Kind), t.Kind == connectors.Numeric:
 		return append(dst[:start], plainDecimal(string(dst[start:]))...)
@@ -55,6 +61,32 @@ func plainDecimal(s string) string {
 	return s
 }
 
+// spanAsInterval spells a time of day or a wide time as PostgreSQL does an
+// interval of hours, minutes and seconds: -01:00:05.5 is PT-1H-5.5S.
+func spanAsInterval(s string) string {
+	digits, negative := strings.CutPrefix(s, "-")
+	var b strings.Builder
+	b.WriteString("PT")
+	for i, part := range strings.SplitN(digits, ":", 3) {
+		part = strings.TrimLeft(part, "0")
+		switch {
+		case part == "":
+			continue
+		case strings.HasPrefix(part, "."):
+			part = "0" + part
+		}
+		if negative {
+			b.WriteByte('-')
+		}
+		b.WriteString(part)
+		b.WriteByte("HMS"[i])
+	}
+	if b.Len() == len("PT") {
+		return "PT0S"
+	}
+	return b.String()
+}
+
 // plainJSON spells JSON in one way: sorted keys, no blanks, plain numbers.
 func plainJSON(text []byte) ([]byte, bool) {
 	dec := json.NewDecoder(bytes.NewReader(text))
@@ -67,10 +99,36 @@ func plainJSON(text []byte) ([]byte, bool) {
 	return plain, err == nil
 }
 
+// plainNumber spells a JSON number as its digits and the power of ten behind
+// them, without zeros at either end: 1.50, 15e-1 and 0.15e1 are 15e-1.
+func plainNumber(s string) string {
+	digits, negative := strings.CutPrefix(s, "-")
+	mantissa, power := digits, 0
+	if at := strings.IndexAny(digits, "eE"); at >= 0 {
+		n, err := strconv.Atoi(digits[at+1:])
+		if err != nil {
+			return s // no database keeps such a number but as text
+		}
+		mantissa, power = digits[:at], n
+	}
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	digits, power = strings.TrimLeft(whole+fraction, "0"), power-len(fraction)
+	for strings.HasSuffix(digits, "0") {
+		digits, power = digits[:len(digits)-1], power+1
+	}
+	switch {
+	case digits == "":
+		return "0"
+	case negative:
+		digits = "-" + digits
+	}
+	return digits + "e" + strconv.Itoa(power)
+}
+
 func plainNumbers(v any) any {
 	switch v := v.(type) {
 	case json.Number:
-		return json.Number(plainDecimal(v.String()))
+		return json.Number(plainNumber(v.String()))
 	case []any:
 		for i := range v {
 			v[i] = plainNumbers(v[i])
