@@ -20,8 +20,11 @@ func TestCheckCommand(t *testing.T) {
 	pg := servers.PostgresDatabase(t)
 	execPostgres(t, pg, `CREATE TABLE orders (id int PRIMARY KEY)`, `DROP ROLE IF EXISTS arus_check_reader`, `CREATE ROLE arus_check_reader LOGIN PASSWORD 'poor-password-x'`)
 	poor := with(t, pg, func(u *url.URL) { u.User = url.UserPassword("arus_check_reader", "poor-password-x") })
-	database := pg[strings.LastIndexByte(pg, '/')+1:]
-	address := strings.Split(strings.SplitAfter(pg, "@")[1], "/")[0]
+	parsed, err := url.Parse(pg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, database := parsed.Host, strings.TrimPrefix(parsed.Path, "/")
 	dir := t.TempDir()
 
 	r := arus(t, dir, "check", poor)

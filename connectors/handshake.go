@@ -27,6 +27,7 @@ const (
 // and the server sees no half-made connections, for which some lock a host out.
 type Handshake struct {
 	Policy TLSPolicy
+	Many   bool // the driver opens several connections; the first one tells
 
 	mu        sync.Mutex
 	started   time.Time
@@ -44,10 +45,13 @@ func (h *Handshake) Dial(ctx context.Context, network, address string) (net.Conn
 	conn, err := dialer.DialContext(ctx, network, address)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.Many && !h.connected.IsZero() {
+		return conn, err
+	}
 	if h.started.IsZero() || err == nil {
 		h.started = started
 	}
-	if err == nil {
+	if err == nil { // a driver that tries again in plain text begins anew
 		h.connected, h.remote, h.secured, h.state = time.Now(), conn.RemoteAddr(), time.Time{}, nil
 	}
 	return conn, err
@@ -68,7 +72,9 @@ func (h *Handshake) Watch(config *tls.Config) *tls.Config {
 		}
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		h.secured, h.state, h.checked = time.Now(), &state, checked
+		if !h.Many || h.state == nil {
+			h.secured, h.state, h.checked = time.Now(), &state, checked
+		}
 		return nil
 	}
 	return watched
@@ -78,6 +84,10 @@ func (h *Handshake) Watch(config *tls.Config) *tls.Config {
 func (s *Stages) LookUp(ctx context.Context) {
 	s.Run(ctx, Stage{Name: StageName}, func(ctx context.Context, found *Stage) error {
 		host := s.cfg.Host
+		if host == "" {
+			found.Status, found.Detail = StageSkipped, "the connection string names the servers"
+			return nil
+		}
 		if strings.HasPrefix(host, "/") {
 			found.Status, found.Detail = StageSkipped, host+" is a socket on this machine"
 			return nil

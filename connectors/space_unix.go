@@ -10,5 +10,5 @@ func FreeSpace(dir string) (int64, error) {
 	if err := unix.Statfs(dir, &s); err != nil {
 		return 0, err
 	}
-	return int64(s.Bavail) * int64(s.Bsize), nil //nolint:gosec,unconvert // the types differ from system to system
+	return int64(s.Bavail) * int64(s.Bsize), nil // the types differ from system to system
 }

@@ -10,5 +10,5 @@ func FreeSpace(dir string) (int64, error) {
 	}
 	var free uint64
 	err = windows.GetDiskFreeSpaceEx(name, &free, nil, nil)
-	return int64(free), err //nolint:gosec // no disk has more than 8 EiB
+	return int64(free), err // no disk has more than 8 EiB
 }

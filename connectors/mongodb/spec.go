@@ -24,6 +24,7 @@ func New() connectors.Connector {
 		Schemes:       []string{"mongodb"},
 		DefaultPort:   defaultPort,
 		MaxIdentifier: maxIdentifier,
+		Check:         check,
 		OpenSource: func(ctx context.Context, cfg connectors.Config) (connectors.Source, error) {
 			s, err := open(ctx, cfg)
 			if err != nil {

@@ -193,8 +193,10 @@ func (t *test) tryRead(ctx context.Context, found *connectors.Stage) error {
 		}
 	}
 	if len(refused) > 0 {
-		return &connectors.Error{Kind: connectors.KindPermission, Hint: "an administrator lets the account read, or the source leaves them out",
-			Err: fmt.Errorf("%s of %d may not be read: %s", connectors.Count(len(refused), "table"), len(tables), refNames(refused))}
+		return &connectors.Error{
+			Kind: connectors.KindPermission, Hint: "an administrator lets the account read, or the source leaves them out",
+			Err: fmt.Errorf("%s of %d may not be read: %s", connectors.Count(len(refused), "table"), len(tables), refNames(refused)),
+		}
 	}
 	found.Detail = connectors.Count(len(tables), "table") + " may be read"
 	return nil
@@ -360,7 +362,7 @@ func (t *test) writeIn(ctx context.Context, ref connectors.TableRef) (created bo
 		case strings.HasPrefix(statement, "CREATE TEMPORARY"): // was made above
 		case strings.HasPrefix(statement, "SELECT"):
 			row, err := t.ss.queryRow(ctx, statement)
-			if err == nil && (row == nil || row[0].String != "read back") {
+			if err == nil && (len(row) == 0 || row[0].String != "read back") {
 				err = errors.New("the row that was written is not there")
 			}
 			if err != nil {
