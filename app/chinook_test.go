@@ -405,7 +405,8 @@ func mariadbTarget(t *testing.T) target {
 
 func embeddedTarget(t *testing.T) target {
 	dir := filepath.Join(t.TempDir(), "warehouse")
-	return target{url: "embedded://" + dir, asText: castNone, q: `"`, name: func(table string) string { return `"` + model.Slug(table) + `"` },
+	return target{
+		url: "embedded://" + dir, asText: castNone, q: `"`, name: func(table string) string { return `"` + model.Slug(table) + `"` },
 		read: func(t *testing.T, query string) []string {
 			t.Helper()
 			list := []string{}
@@ -428,7 +429,8 @@ func embeddedTarget(t *testing.T) target {
 				t.Fatalf("%s: %v", query, err)
 			}
 			return list
-		}}
+		},
+	}
 }
 
 // verify compares source and target by Arus's own means.

@@ -61,8 +61,10 @@ func (env *environment) demo(ctx context.Context, d *data, rows int) error {
 	if err := makeSample(ctx, file, rows); err != nil {
 		return &environmentError{err}
 	}
-	req := control.SyncRequest{From: connectors.Config{Type: string(model.SourceSQLite), Database: file},
-		To: connectors.Config{Type: string(model.DestinationEmbedded)}, Mode: model.SyncAuto, LoadMode: model.LoadDirect, FullRefresh: true}
+	req := control.SyncRequest{
+		From: connectors.Config{Type: string(model.SourceSQLite), Database: file},
+		To:   connectors.Config{Type: string(model.DestinationEmbedded)}, Mode: model.SyncAuto, LoadMode: model.LoadDirect, FullRefresh: true,
+	}
 	var err error
 	if r.First, err = env.demoSync(ctx, d, req, "copying it into the built-in warehouse"); err != nil {
 		return err

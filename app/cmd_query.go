@@ -30,8 +30,10 @@ lines, one object each. A query takes no lock: it works while a run goes on.`,
 			}
 			dir := control.WarehouseDir(dataDir)
 			if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-				return &connectors.Error{Kind: connectors.KindNotFound, Op: "query the warehouse in", Object: dir, Err: errors.New("nothing was loaded yet"),
-					Hint: "run arus demo, or arus sync with --to embedded:"}
+				return &connectors.Error{
+					Kind: connectors.KindNotFound, Op: "query the warehouse in", Object: dir, Err: errors.New("nothing was loaded yet"),
+					Hint: "run arus demo, or arus sync with --to embedded:",
+				}
 			}
 			show, end := env.rowPrinter()
 			if err := control.Query(cmd.Context(), dir, args[0], show); err != nil {

@@ -101,29 +101,25 @@ func runCode(r engine.Report) int {
 		return exitOK
 	}
 	code := 0
-	worst := func(err error) {
-		if err == nil {
-			return
-		}
-		c := exitCode(err)
+	note := func(c int) {
 		if code == 0 {
 			code = c
 		} else if code != c {
 			code = exitFailed
 		}
 	}
-	worst(r.Err)
+	if r.Err != nil {
+		note(exitCode(r.Err))
+	}
 	for _, t := range r.Tables {
-		worst(t.Err)
-		if t.Status == model.RunSuccess {
-			code = max(code, exitFailed)
-			if code > exitFailed {
-				code = exitFailed
-			}
+		if t.Err == nil {
+			note(exitFailed) // some tables went through, so the environment is not all of it
+		} else {
+			note(exitCode(t.Err))
 		}
 	}
 	if code == 0 {
-		code = exitFailed
+		return exitFailed
 	}
 	return code
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func noSource(context.Context, Config) (Source, error)           { return nil, errors.ErrUnsupported }
+func noSource(context.Context, Config) (Source, error) { return nil, errors.ErrUnsupported }
+
 func noDestination(context.Context, Config) (Destination, error) { return nil, errors.ErrUnsupported }
 
 var testRegistry = Registry{
@@ -159,8 +160,10 @@ func TestConfigURL(t *testing.T) {
 		{Config{Type: "postgresql", Host: "db", Port: 5432, Database: "shop", Username: "u", Password: hush}, "postgresql://u@db:5432/shop", "db:5432"},
 		{Config{Type: "mysql", Host: "::1", Port: 3306, Database: "a/b c@d?e#f%"}, "mysql://[::1]:3306/a/b%20c%40d%3Fe%23f%25", "[::1]:3306"},
 		{Config{Type: "mysql", Host: "db", Port: 3306, Username: "a:b@c"}, "mysql://a%3Ab%40c@db:3306/", "db:3306"},
-		{Config{Type: "mysql", Host: "db", Port: 3306, Options: map[string]string{"b": "2 @&", "a": "1", "Password": hush, "sslpassword": hush}},
-			"mysql://db:3306/?a=1&b=2+%40%26", "db:3306"},
+		{
+			Config{Type: "mysql", Host: "db", Port: 3306, Options: map[string]string{"b": "2 @&", "a": "1", "Password": hush, "sslpassword": hush}},
+			"mysql://db:3306/?a=1&b=2+%40%26", "db:3306",
+		},
 		{Config{Type: "sqlite", Database: "/a b.db"}, "sqlite:///a%20b.db", "/a b.db"},
 		{Config{Type: "sqlite", Database: "a/b.db"}, "sqlite:a/b.db", "a/b.db"},
 		{Config{Type: "sqlite", Database: "a.db", Options: map[string]string{"x": "y"}}, "sqlite:a.db?x=y", "a.db"},
@@ -246,8 +249,10 @@ func FuzzParseURLRoundTrip(f *testing.F) {
 			return
 		}
 		raw := "postgres://" + encode(user) + ":" + encode(password) + "@db/" + encode(database) + "?" + encode(key) + "=" + encode(value)
-		want := Config{Type: "postgresql", Host: "db", Port: 5432, Database: database, Username: user,
-			Password: Secret(password), Options: map[string]string{key: value}}
+		want := Config{
+			Type: "postgresql", Host: "db", Port: 5432, Database: database, Username: user,
+			Password: Secret(password), Options: map[string]string{key: value},
+		}
 		got, err := testRegistry.ParseURL(raw)
 		if err != nil {
 			t.Fatalf("ParseURL(%q): %v", raw, err)

@@ -169,8 +169,16 @@ func TestAppendDecimal(t *testing.T) {
 		scale int
 		want  string
 	}{
-		{0, 0, "0"}, {0, 2, "0.00"}, {5, 0, "5"}, {5, 1, "0.5"}, {5, 3, "0.005"}, {-5, 2, "-0.05"},
-		{1990, 2, "19.90"}, {-1990, 2, "-19.90"}, {100, 2, "1.00"}, {-100, 3, "-0.100"},
+		{0, 0, "0"},
+		{0, 2, "0.00"},
+		{5, 0, "5"},
+		{5, 1, "0.5"},
+		{5, 3, "0.005"},
+		{-5, 2, "-0.05"},
+		{1990, 2, "19.90"},
+		{-1990, 2, "-19.90"},
+		{100, 2, "1.00"},
+		{-100, 3, "-0.100"},
 	} {
 		if got := string(AppendDecimal128([]byte("x"), decimal128.FromI64(test.n), test.scale)); got != "x"+test.want {
 			t.Errorf("AppendDecimal128(%d, %d) = %s, want x%s", test.n, test.scale, got, test.want)

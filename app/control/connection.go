@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 
@@ -45,9 +46,7 @@ func tlsFromOptions(options map[string]string) (tls model.TLSOptions, rest map[s
 // switch alone means that TLS is required.
 func options(ssl bool, tls model.TLSOptions, params map[string]string) map[string]string {
 	all := map[string]string{}
-	for k, v := range params {
-		all[k] = v
-	}
+	maps.Copy(all, params)
 	set := func(key, value string) {
 		if value != "" {
 			all[key] = value
@@ -90,13 +89,17 @@ func encrypted(t model.TLSOptions) bool {
 
 // sourceConfig is how to reach a source, without its password.
 func sourceConfig(s model.Source) connectors.Config {
-	return connectors.Config{Type: string(s.Type), Host: s.Host, Port: s.Port, Database: s.Database, Username: s.Username,
-		Options: options(s.SSL, s.Options.TLS, s.Options.Params)}
+	return connectors.Config{
+		Type: string(s.Type), Host: s.Host, Port: s.Port, Database: s.Database, Username: s.Username,
+		Options: options(s.SSL, s.Options.TLS, s.Options.Params),
+	}
 }
 
 func destinationConfig(d model.Destination) connectors.Config {
-	return connectors.Config{Type: string(d.Type), Host: d.Host, Port: d.Port, Database: d.Database, Username: d.Username,
-		Options: options(d.SSL, d.Options.TLS, d.Options.Params)}
+	return connectors.Config{
+		Type: string(d.Type), Host: d.Host, Port: d.Port, Database: d.Database, Username: d.Username,
+		Options: options(d.SSL, d.Options.TLS, d.Options.Params),
+	}
 }
 
 // seal seals a password or a reference to one; an empty one stays empty.
@@ -127,15 +130,19 @@ func (s *Service) resolve(password connectors.Secret) (connectors.Secret, error)
 	case "env":
 		value := s.Getenv(name)
 		if value == "" {
-			return "", &connectors.Error{Kind: connectors.KindInvalid, Op: "read the password from the environment variable", Object: name,
-				Err: errors.New("it is not set"), Hint: "set it where Arus is started"}
+			return "", &connectors.Error{
+				Kind: connectors.KindInvalid, Op: "read the password from the environment variable", Object: name,
+				Err: errors.New("it is not set"), Hint: "set it where Arus is started",
+			}
 		}
 		return connectors.Secret(value), nil
 	case "file":
 		data, err := os.ReadFile(name)
 		if err != nil {
-			return "", &connectors.Error{Kind: connectors.KindInvalid, Op: "read the password from the file", Object: name, Err: errors.Unwrap(err),
-				Hint: "check the path and that this user may read it"}
+			return "", &connectors.Error{
+				Kind: connectors.KindInvalid, Op: "read the password from the file", Object: name, Err: errors.Unwrap(err),
+				Hint: "check the path and that this user may read it",
+			}
 		}
 		return connectors.Secret(strings.TrimRight(string(data), "\r\n")), nil
 	}
@@ -146,8 +153,10 @@ func (s *Service) resolve(password connectors.Secret) (connectors.Secret, error)
 func (s *Service) openSource(ctx context.Context, cfg connectors.Config) (connectors.Source, error) {
 	conn, ok := s.Registry[cfg.Type]
 	if !ok || conn.OpenSource == nil {
-		return nil, &connectors.Error{Kind: connectors.KindUnsupported, Op: "read from", Object: cfg.Type, Err: errors.New("it is no kind of source"),
-			Hint: "sources are " + strings.Join(s.Registry.Types(true, false), ", ")}
+		return nil, &connectors.Error{
+			Kind: connectors.KindUnsupported, Op: "read from", Object: cfg.Type, Err: errors.New("it is no kind of source"),
+			Hint: "sources are " + strings.Join(s.Registry.Types(true, false), ", "),
+		}
 	}
 	var err error
 	if cfg.Password, err = s.resolve(cfg.Password); err != nil {
@@ -159,8 +168,10 @@ func (s *Service) openSource(ctx context.Context, cfg connectors.Config) (connec
 func (s *Service) openDestination(ctx context.Context, cfg connectors.Config) (connectors.Destination, error) {
 	conn, ok := s.Registry[cfg.Type]
 	if !ok || conn.OpenDestination == nil {
-		return nil, &connectors.Error{Kind: connectors.KindUnsupported, Op: "load into", Object: cfg.Type, Err: errors.New("it is no kind of destination"),
-			Hint: "destinations are " + strings.Join(s.Registry.Types(false, true), ", ")}
+		return nil, &connectors.Error{
+			Kind: connectors.KindUnsupported, Op: "load into", Object: cfg.Type, Err: errors.New("it is no kind of destination"),
+			Hint: "destinations are " + strings.Join(s.Registry.Types(false, true), ", "),
+		}
 	}
 	var err error
 	if cfg.Password, err = s.resolve(cfg.Password); err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"arus/app/engine"
@@ -34,15 +35,11 @@ type InvalidError struct {
 }
 
 func (e *InvalidError) Error() string {
-	text := e.What + " is not valid"
+	faults := make([]string, len(e.Faults))
 	for i, f := range e.Faults {
-		sep := "; "
-		if i == 0 {
-			sep = ": "
-		}
-		text += sep + f.Error()
+		faults[i] = f.Error()
 	}
-	return text
+	return e.What + " is not valid: " + strings.Join(faults, "; ")
 }
 
 // invalid is nil without faults.
@@ -66,7 +63,7 @@ func WarehouseDir(dataDir string) string { return filepath.Join(dataDir, "wareho
 func (s *Service) Rescue(ctx context.Context) error {
 	runs, err := s.Store.RescueRuns(ctx, "the program ended while the run was going on; the next run continues from the last checkpoint")
 	for _, r := range runs {
-		s.Log.Warn("rescued an abandoned run", "run", r.ID, "pipeline", r.PipelineID, "started", r.StartedAt)
+		s.Log.WarnContext(ctx, "rescued an abandoned run", "run", r.ID, "pipeline", r.PipelineID, "started", r.StartedAt)
 	}
 	return err
 }

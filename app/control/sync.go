@@ -57,8 +57,10 @@ func (s *Service) Sync(ctx context.Context, req SyncRequest) (engine.Report, err
 		return engine.Report{}, err
 	}
 	// An existing pipeline that cannot run leaves a failed run behind, so that its history tells.
-	return s.engine(req.Progress).Run(ctx, engine.Job{Pipeline: p, Trigger: model.TriggerManual,
-		Open: func(context.Context) (connectors.Source, connectors.Destination, error) { return nil, nil, err }})
+	return s.engine(req.Progress).Run(ctx, engine.Job{
+		Pipeline: p, Trigger: model.TriggerManual,
+		Open: func(context.Context) (connectors.Source, connectors.Destination, error) { return nil, nil, err },
+	})
 }
 
 func isInvalid(err error) bool {

@@ -91,8 +91,10 @@ func (s *Service) verifyTable(ctx context.Context, p model.Pipeline, dst model.D
 		key = cfg.KeyColumns
 	}
 	d, err := engine.Compare(ctx, engine.Side{Source: left, Table: lt}, engine.Side{Source: right, Table: rt}, key)
-	return Verification{Table: cfg.Key(), Target: ref.String(), Rows: d.Rows, Missing: d.Missing, Extra: d.Extra, Changed: d.Changed,
-		Equal: d.Equal(), Examples: append([]string{}, d.Examples...)}, err
+	return Verification{
+		Table: cfg.Key(), Target: ref.String(), Rows: d.Rows, Missing: d.Missing, Extra: d.Extra, Changed: d.Changed,
+		Equal: d.Equal(), Examples: append([]string{}, d.Examples...),
+	}, err
 }
 
 func findTable(ctx context.Context, source connectors.Source, schema, name string) (connectors.Table, error) {

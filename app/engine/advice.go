@@ -54,8 +54,10 @@ func chooseWatermark(t connectors.Table, configured string) (*connectors.Column,
 			return nil, "", unknownColumn(t, "watermark", configured)
 		}
 		if !canOrder(c.Type.Kind) {
-			return nil, "", &connectors.Error{Kind: connectors.KindInvalid, Op: "use as watermark", Object: t.String() + "." + c.Name,
-				Err: fmt.Errorf("a column of type %s cannot say which rows are new", c.Type), Hint: "choose a timestamp, date or ever-growing number"}
+			return nil, "", &connectors.Error{
+				Kind: connectors.KindInvalid, Op: "use as watermark", Object: t.String() + "." + c.Name,
+				Err: fmt.Errorf("a column of type %s cannot say which rows are new", c.Type), Hint: "choose a timestamp, date or ever-growing number",
+			}
 		}
 		return &c, "watermark " + c.Name + " as configured", nil
 	}

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -44,8 +46,10 @@ func (d *Difference) example(format string, args ...any) {
 // batches whatever the size of the tables.
 func Compare(ctx context.Context, left, right Side, key []string) (Difference, error) {
 	if len(key) == 0 {
-		return Difference{}, &connectors.Error{Kind: connectors.KindUnsupported, Op: "compare", Object: left.Table.String(),
-			Err: errors.New("the table has no key to order rows by"), Hint: "choose key columns"}
+		return Difference{}, &connectors.Error{
+			Kind: connectors.KindUnsupported, Op: "compare", Object: left.Table.String(),
+			Err: errors.New("the table has no key to order rows by"), Hint: "choose key columns",
+		}
 	}
 	columns := left.Table.Columns
 	rightColumns := make([]connectors.Column, len(columns))
@@ -205,6 +209,8 @@ func compareKeys(l, r *rows, keyAt []int) int {
 		var order int
 		if ordersAsInt(l.columns[c].Type.Kind) && ordersAsInt(r.columns[c].Type.Kind) {
 			order = cmp.Compare(intValue(l.batch.Column(c), l.at), intValue(r.batch.Column(c), r.at))
+		} else if isNumber(l.columns[c].Type.Kind) && isNumber(r.columns[c].Type.Kind) {
+			order = compareNumbers(string(l.value(c)), string(r.value(c)))
 		} else {
 			order = bytes.Compare(l.value(c), r.value(c))
 		}
@@ -223,4 +229,16 @@ func ordersAsInt(k connectors.Kind) bool {
 		return false
 	}
 	return k.IsInteger()
+}
+
+func isNumber(k connectors.Kind) bool { return k.IsInteger() || isDecimal(k) }
+
+// compareNumbers orders two plain decimals.
+func compareNumbers(a, b string) int {
+	x, ok1 := new(big.Rat).SetString(a)
+	y, ok2 := new(big.Rat).SetString(b)
+	if !ok1 || !ok2 {
+		return strings.Compare(a, b)
+	}
+	return x.Cmp(y)
 }

@@ -45,8 +45,10 @@ func (c *tableCopy) do(ctx context.Context) TableReport {
 			err = fmt.Errorf("%w: %w", cause, err)
 		}
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			err = &connectors.Error{Kind: connectors.KindTimeout, Op: "copy", Object: name, Err: err,
-				Hint: fmt.Sprintf("the pipeline's timeout of %d s ended it: raise timeout_seconds, or set it to 0 for none", c.job.Pipeline.TimeoutSeconds)}
+			err = &connectors.Error{
+				Kind: connectors.KindTimeout, Op: "copy", Object: name, Err: err,
+				Hint: fmt.Sprintf("the pipeline's timeout of %d s ended it: raise timeout_seconds, or set it to 0 for none", c.job.Pipeline.TimeoutSeconds),
+			}
 		}
 	}
 	c.stat.DurationMS = c.engine.Now().Sub(started).Milliseconds()
@@ -109,15 +111,17 @@ func (c *tableCopy) sync(ctx context.Context) error {
 		return err
 	}
 	if exists && !existing.Managed {
-		return &connectors.Error{Kind: connectors.KindConflict, Op: "load into", Object: target.String(),
+		return &connectors.Error{
+			Kind: connectors.KindConflict, Op: "load into", Object: target.String(),
 			Err:  errors.New("the table exists and was not made by Arus, so it is left alone"),
-			Hint: "choose another target schema or table name, or drop it"}
+			Hint: "choose another target schema or table name, or drop it",
+		}
 	}
 	if c.plan, err = planTable(job, c.table, c.config, c.had, exists); err != nil {
 		return err
 	}
 	c.stat.Mode, c.stat.Target = c.plan.mode, target.String()
-	if c.plan.watermark != nil && c.had.Value != "" && c.had.Column == c.plan.watermark.Name {
+	if c.plan.watermark != nil && c.had.Value != "" && c.had.Column == c.plan.watermark.Name && c.had.Type == c.plan.watermark.Type.Kind.String() {
 		c.stat.WatermarkBefore, c.stat.WatermarkAfter = c.had.Value, c.had.Value
 	} else {
 		c.had = model.Watermark{}
@@ -154,14 +158,14 @@ func (c *tableCopy) fixWindow(ctx context.Context) (*connectors.Bound, error) {
 	if wm == nil {
 		return nil, nil
 	}
-	max, ok, err := c.source.Max(ctx, c.table, wm.Name)
+	top, ok, err := c.source.Max(ctx, c.table, wm.Name)
 	if err != nil {
 		return nil, err
 	}
 	c.window = &connectors.Window{Column: wm.Name, Nulls: c.job.Pipeline.Options.NullWatermark != model.NullSkip}
 	var upper *connectors.Bound
 	if ok {
-		upper = &max
+		upper = &top
 	}
 	if c.plan.load == connectors.Replace {
 		c.window.Upper = upper
@@ -173,8 +177,10 @@ func (c *tableCopy) fixWindow(ctx context.Context) (*connectors.Bound, error) {
 	from := connectors.Bound{Kind: wm.Type.Kind, Text: c.had.Value}
 	if c.job.BackfillFrom != "" {
 		if from, err = timeBound(wm.Type.Kind, c.job.BackfillFrom); err != nil {
-			return nil, &connectors.Error{Kind: connectors.KindInvalid, Op: "backfill", Object: c.stat.TableName, Err: err,
-				Hint: "a backfill by date needs a watermark column that is a date or timestamp; run a full refresh instead"}
+			return nil, &connectors.Error{
+				Kind: connectors.KindInvalid, Op: "backfill", Object: c.stat.TableName, Err: err,
+				Hint: "a backfill by date needs a watermark column that is a date or timestamp; run a full refresh instead",
+			}
 		}
 	} else {
 		if upper == nil {

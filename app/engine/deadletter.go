@@ -42,8 +42,10 @@ func (c *tableCopy) keepDeadLetters(ctx context.Context, letters []badRow) error
 		return nil
 	}
 	target := connectors.TableRef{Schema: c.job.Names.RawSchema, Name: deadLetterTable}
-	load, err := c.destination.Begin(ctx, connectors.LoadRequest{Target: target, Columns: deadLetterColumns, Key: []string{"id"},
-		Mode: connectors.Merge, RunID: c.run.ID, SyncedAt: c.run.StartedAt})
+	load, err := c.destination.Begin(ctx, connectors.LoadRequest{
+		Target: target, Columns: deadLetterColumns, Key: []string{"id"},
+		Mode: connectors.Merge, RunID: c.run.ID, SyncedAt: c.run.StartedAt,
+	})
 	if err != nil {
 		return fmt.Errorf("keep %d dead letters: %w", len(letters), err)
 	}

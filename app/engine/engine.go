@@ -246,8 +246,10 @@ func (e *Engine) resolve(ctx context.Context, job *Job, source connectors.Source
 		at := slices.IndexFunc(found, func(t connectors.Table) bool { return Matches(j.config, t) })
 		if at < 0 {
 			j.table.Name, j.table.Schema = j.config.SourceTable, j.config.SourceSchema
-			j.missing = &connectors.Error{Kind: connectors.KindNotFound, Op: "read table", Object: j.config.Key(),
-				Err: errors.New("the source has no such table, or it may not be seen by this user"), Hint: "check its name and the user's privileges"}
+			j.missing = &connectors.Error{
+				Kind: connectors.KindNotFound, Op: "read table", Object: j.config.Key(),
+				Err: errors.New("the source has no such table, or it may not be seen by this user"), Hint: "check its name and the user's privileges",
+			}
 			continue
 		}
 		j.table = found[at]

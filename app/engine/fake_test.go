@@ -302,7 +302,8 @@ const us = int64(1_700_000_000_000_000)
 func newBench(t *testing.T, tables ...connectors.Table) *bench {
 	t.Helper()
 	f := &faults{after: map[string]int{}}
-	b := &bench{t: t, faults: f,
+	b := &bench{
+		t: t, faults: f,
 		source: &fakeSource{faults: f, tables: tables, rows: map[string][]row{}},
 		dest:   &fakeDestination{faults: f, tables: map[string][]row{}},
 		state:  &fakeState{faults: f, marks: map[string]model.Watermark{}, stats: map[string]model.RunTableStat{}},
@@ -312,10 +313,12 @@ func newBench(t *testing.T, tables ...connectors.Table) *bench {
 	for _, table := range tables {
 		p.Tables = append(p.Tables, model.NewPipelineTable("", table.Name))
 	}
-	b.job = Job{Pipeline: p, Trigger: model.TriggerManual, SourceName: "src", SyncMethod: model.SyncAuto, Names: Names{TargetSchema: "analytics", RawSchema: "staging"},
+	b.job = Job{
+		Pipeline: p, Trigger: model.TriggerManual, SourceName: "src", SyncMethod: model.SyncAuto, Names: Names{TargetSchema: "analytics", RawSchema: "staging"},
 		Open: func(context.Context) (connectors.Source, connectors.Destination, error) {
 			return b.source, b.dest, f.hit("open")
-		}}
+		},
+	}
 	return b
 }
 

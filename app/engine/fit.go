@@ -63,8 +63,10 @@ func (f *fitter) fit(batch arrow.RecordBatch) (arrow.RecordBatch, []badRow, erro
 		reason := fmt.Sprintf("column %s: %s", col.Name, m.reason)
 		switch {
 		case m.policy == model.PolicyFail:
-			return nil, nil, &connectors.Error{Kind: connectors.KindType, Op: "load", Object: "column " + col.Name, Err: fmt.Errorf("%s, which the destination cannot hold", m.reason),
-				Hint: "mend the value at the source, or set the pipeline's policy to replace or dead_letter"}
+			return nil, nil, &connectors.Error{
+				Kind: connectors.KindType, Op: "load", Object: "column " + col.Name, Err: fmt.Errorf("%s, which the destination cannot hold", m.reason),
+				Hint: "mend the value at the source, or set the pipeline's policy to replace or dead_letter",
+			}
 		case replace:
 			if byColumn[m.column] == nil {
 				byColumn[m.column] = map[int]bool{}

@@ -119,7 +119,7 @@ func TestFitFindsWhatADestinationCannotHold(t *testing.T) {
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			make := func() arrow.RecordBatch {
+			fill := func() arrow.RecordBatch {
 				var batch arrow.RecordBatch
 				b := connectors.NewBatcher([]connectors.Column{tc.column}, connectors.Limits{}, func(r arrow.RecordBatch) error { batch = r; return nil })
 				defer b.Release()
@@ -136,14 +136,14 @@ func TestFitFindsWhatADestinationCannotHold(t *testing.T) {
 			}
 			f := fitter{holds: none, columns: []connectors.Column{tc.column}, replaced: map[string]int64{}}
 			got := slicesOf(len(tc.want))
-			for _, m := range f.scan(nil, make().Column(0), 0) {
+			for _, m := range f.scan(nil, fill().Column(0), 0) {
 				got[m.row] = m.reason
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("reasons (-want +got)\n%s", diff)
 			}
 			f.policies = model.Policies{NUL: model.PolicyReplace, UTF8: model.PolicyReplace, Date: model.PolicyReplace, Number: model.PolicyReplace}
-			mended, letters, err := f.fit(make())
+			mended, letters, err := f.fit(fill())
 			if err != nil || len(letters) != 0 || mended.NumRows() != int64(len(tc.want)) {
 				t.Fatalf("fit: %v, %d letters", err, len(letters))
 			}
@@ -151,13 +151,13 @@ func TestFitFindsWhatADestinationCannotHold(t *testing.T) {
 				t.Errorf("after replacing, %v still do not fit", again)
 			}
 			f.holds = all
-			for _, m := range f.scan(nil, make().Column(0), 0) {
+			for _, m := range f.scan(nil, fill().Column(0), 0) {
 				if m.reason != "a text that is not UTF-8" {
 					t.Errorf("a destination that holds everything refuses %s", m.reason)
 				}
 			}
 			f.holds, f.columns = none, []connectors.Column{{Name: "c", Type: tc.column.Type}} // NOT NULL
-			_, letters, err = f.fit(make())
+			_, letters, err = f.fit(fill())
 			if err != nil || !isText(tc.column.Type.Kind) && len(letters) == 0 {
 				t.Errorf("NOT NULL column: %v, %d letters: there is no NULL to put in the place of a value", err, len(letters))
 			}

@@ -77,8 +77,10 @@ func (f *flow) run(ctx context.Context) error {
 	sent := f.read - int64(len(f.letters))
 	f.result, f.loaded = result, sent
 	if result.Rows > sent || c.plan.load != connectors.Merge && result.Rows != sent {
-		return &connectors.Error{Kind: connectors.KindConflict, Op: "load", Object: c.stat.Target,
-			Err: fmt.Errorf("%d rows were sent and %d arrived", sent, result.Rows), Hint: "run it again; if it persists, report it"}
+		return &connectors.Error{
+			Kind: connectors.KindConflict, Op: "load", Object: c.stat.Target,
+			Err: fmt.Errorf("%d rows were sent and %d arrived", sent, result.Rows), Hint: "run it again; if it persists, report it",
+		}
 	}
 	return nil
 }
@@ -93,9 +95,11 @@ func (f *flow) fit(batch arrow.RecordBatch) (arrow.RecordBatch, error) {
 		if batch != nil {
 			batch.Release()
 		}
-		return nil, &connectors.Error{Kind: connectors.KindType, Op: "load", Object: f.copy.stat.Target,
+		return nil, &connectors.Error{
+			Kind: connectors.KindType, Op: "load", Object: f.copy.stat.Target,
 			Err:  fmt.Errorf("more than %d rows would be dead letters, the last because of %s", maxDeadLetters, bad[len(bad)-1].reason),
-			Hint: "set the pipeline's policy for such values to replace, or mend them at the source"}
+			Hint: "set the pipeline's policy for such values to replace, or mend them at the source",
+		}
 	}
 	return batch, nil
 }

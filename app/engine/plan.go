@@ -91,8 +91,10 @@ func planTable(job *Job, t connectors.Table, cfg model.PipelineTable, had model.
 		}
 		p.load, p.watermark = connectors.Replace, nil
 		if job.BackfillFrom != "" {
-			return plan{}, &connectors.Error{Kind: connectors.KindInvalid, Op: "backfill", Object: t.String(),
-				Err: errors.New("the table has no watermark column to start from"), Hint: "choose one, or run a full refresh"}
+			return plan{}, &connectors.Error{
+				Kind: connectors.KindInvalid, Op: "backfill", Object: t.String(),
+				Err: errors.New("the table has no watermark column to start from"), Hint: "choose one, or run a full refresh",
+			}
 		}
 		return p, nil
 	}
@@ -102,6 +104,9 @@ func planTable(job *Job, t connectors.Table, cfg model.PipelineTable, had model.
 	case !targetExists:
 		p.load = connectors.Replace
 		p.reason += "; first load"
+	case job.BackfillFrom == "" && had.Value != "" && had.Type != p.watermark.Type.Kind.String():
+		p.load = connectors.Replace
+		p.reason += fmt.Sprintf("; its type was %s and is %s now, so everything is read", had.Type, p.watermark.Type.Kind)
 	case job.BackfillFrom == "" && (had.Value == "" || !strings.EqualFold(had.Column, p.watermark.Name)):
 		p.load = connectors.Replace
 		p.reason += "; no earlier watermark of this column, so everything is read"
@@ -142,6 +147,8 @@ func canOrder(k connectors.Kind) bool {
 }
 
 func unknownColumn(t connectors.Table, what, name string) error {
-	return &connectors.Error{Kind: connectors.KindInvalid, Op: "use as " + what + " column", Object: name,
-		Err: fmt.Errorf("table %s has no such column", t.TableRef), Hint: "it has " + strings.Join(connectors.ColumnNames(t.Columns), ", ")}
+	return &connectors.Error{
+		Kind: connectors.KindInvalid, Op: "use as " + what + " column", Object: name,
+		Err: fmt.Errorf("table %s has no such column", t.TableRef), Hint: "it has " + strings.Join(connectors.ColumnNames(t.Columns), ", "),
+	}
 }

@@ -37,7 +37,7 @@ func (l *runLog) add(ctx context.Context, level slog.Level, table, message strin
 		attrs = append(attrs, "table", table)
 		message = table + ": " + message
 	}
-	l.engine.Log.Log(ctx, level, message, attrs...)
+	l.engine.Log.Log(ctx, level, message, attrs...) //nolint:sloglint // the line is the run log's, made elsewhere
 	l.mu.Lock()
 	l.pending = append(l.pending, model.RunLog{RunID: l.runID, Timestamp: l.engine.Now(), Level: logLevel(level), Message: message})
 	if level == slog.LevelWarn && len(l.warnings) < maxWarnings {
@@ -49,7 +49,7 @@ func (l *runLog) add(ctx context.Context, level slog.Level, table, message strin
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 		defer cancel()
 		if err := l.flush(ctx); err != nil {
-			l.engine.Log.Error("store the run's log", "run", l.runID, "error", err)
+			l.engine.Log.ErrorContext(ctx, "store the run's log", "run", l.runID, "error", err)
 		}
 	}
 }

@@ -16,11 +16,12 @@ const (
 	SourceMongoDB    SourceType = "mongodb"
 	SourceMariaDB    SourceType = "mariadb"
 	SourceSQLite     SourceType = "sqlite"
+	SourceEmbedded   SourceType = "embedded"
 )
 
 // SourceTypes lists every SourceType.
 func SourceTypes() []SourceType {
-	return []SourceType{SourceMySQL, SourcePostgreSQL, SourceMongoDB, SourceMariaDB, SourceSQLite}
+	return []SourceType{SourceMySQL, SourcePostgreSQL, SourceMongoDB, SourceMariaDB, SourceSQLite, SourceEmbedded}
 }
 
 // SyncMethod says how the tables of a source are read when their pipeline does not say it.
@@ -145,8 +146,10 @@ func (s Source) Validate() []FieldError {
 	f.length("username", s.Username, 255)
 	f.length("auth_source", s.AuthSource, 100)
 	if s.URI == "" {
-		f.required("database", s.Database)
-		if s.Type != SourceSQLite {
+		if s.Type != SourceEmbedded { // it may mean the data directory's own warehouse
+			f.required("database", s.Database)
+		}
+		if s.Type != SourceSQLite && s.Type != SourceEmbedded {
 			f.required("host", s.Host)
 			f.port(s.Port)
 		}

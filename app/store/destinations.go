@@ -130,7 +130,10 @@ func (s *Store) ListDestinations(ctx context.Context, page Page) (list []model.D
 // DeleteDestination removes a destination that no pipeline loads into. ErrInUse says which pipelines do.
 func (s *Store) DeleteDestination(ctx context.Context, id string) error {
 	return fail(s.write(ctx, func(tx *sql.Tx) error {
-		names, err := collect(ctx, tx, func(row scanner) (name string, err error) { return name, row.Scan(&name) },
+		names, err := collect(ctx, tx, func(row scanner) (name string, err error) {
+			err = row.Scan(&name)
+			return name, err
+		},
 			`SELECT '"' || name || '"' FROM arus_config_pipelines WHERE destination_id = ? ORDER BY name LIMIT 10`, id)
 		if err != nil {
 			return err

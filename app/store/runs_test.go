@@ -252,8 +252,10 @@ func TestWatermarks(t *testing.T) {
 	t.Parallel()
 	s, clk := openWithClock(t, t.TempDir())
 	ctx := t.Context()
-	w := model.Watermark{PipelineID: "p", SourceTable: "orders", Column: "updated_at", Value: "2026-01-01T00:00:00.123456Z", Type: "timestamptz",
-		Boundary: []byte{0, 1, 255}, RowCount: 1 << 40, LastRunID: "r", LastSyncedAt: clk.now().Truncate(time.Millisecond)}
+	w := model.Watermark{
+		PipelineID: "p", SourceTable: "orders", Column: "updated_at", Value: "2026-01-01T00:00:00.123456Z", Type: "timestamptz",
+		Boundary: []byte{0, 1, 255}, RowCount: 1 << 40, LastRunID: "r", LastSyncedAt: clk.now().Truncate(time.Millisecond),
+	}
 	if err := s.SaveWatermark(ctx, &w); err != nil {
 		t.Fatal(err)
 	}

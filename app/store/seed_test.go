@@ -179,7 +179,7 @@ func checkColumn(t *testing.T, s *Store, c seedColumn) (faults []string) {
 		fault("has no index")
 	}
 	keys := texts(t, s, `SELECT "table" || '.' || "to" || ' ON DELETE ' || on_delete FROM pragma_foreign_key_list(?) WHERE "from" = ?`, c.Table, c.Name)
-	var wantKeys = []string{}
+	wantKeys := []string{}
 	if _, ref, ok := strings.Cut(c.Constraints, "FK "); ok {
 		schema := regexp.MustCompile(`^arus_(config|state|run_logs)_`).FindString(c.Table)
 		wantKeys = append(wantKeys, schema+ref)

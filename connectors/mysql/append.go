@@ -183,11 +183,11 @@ func (a *appender) insertRows(ctx context.Context, encode rowEncoder, n int) err
 	if p := a.ss.flavour.maxPacket - 1024; p < limit {
 		limit = p
 	}
-	tail := ""
+	var tail strings.Builder
 	for _, f := range a.fixed {
-		tail += "," + f[1]
+		tail.WriteString("," + f[1])
 	}
-	tail += ")"
+	tail.WriteString(")")
 	for i := range n {
 		if len(a.buf) == 0 {
 			a.buf = append(a.buf, a.insertHead()...)
@@ -201,7 +201,7 @@ func (a *appender) insertRows(ctx context.Context, encode rowEncoder, n int) err
 		if a.buf, err = encode(a.buf, i); err != nil {
 			return err
 		}
-		a.buf = append(a.buf, tail...)
+		a.buf = append(a.buf, tail.String()...)
 		a.sent++
 		if len(a.buf) > limit && a.pending > 0 {
 			row := append([]byte(nil), a.buf[start+1:]...)
@@ -282,8 +282,10 @@ type infile struct {
 // startInfile returns when the server asks for the rows, or refuses to.
 func startInfile(ctx context.Context, ss *session, statement func(reader string) string) (*infile, error) {
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	f := &infile{full: make(chan []byte, 2), free: make(chan []byte, 4), asked: make(chan struct{}),
-		stop: make(chan struct{}), done: make(chan struct{}), cancel: cancel}
+	f := &infile{
+		full: make(chan []byte, 2), free: make(chan []byte, 4), asked: make(chan struct{}),
+		stop: make(chan struct{}), done: make(chan struct{}), cancel: cancel,
+	}
 	reader := "arus_" + rand.Text()
 	driver.RegisterReaderHandler(reader, func() io.Reader { return f })
 	go func() {

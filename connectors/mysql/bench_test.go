@@ -47,8 +47,12 @@ func BenchmarkOrders(b *testing.B) {
 		mode connectors.LoadMode
 		key  []string
 		raw  bool
-	}{{"replace without key", connectors.Replace, nil, false}, {"replace with key", connectors.Replace, []string{"id"}, false},
-		{"merge", connectors.Merge, []string{"id"}, false}, {"replace raw", connectors.Replace, []string{"id"}, true}} {
+	}{
+		{"replace without key", connectors.Replace, nil, false},
+		{"replace with key", connectors.Replace, []string{"id"}, false},
+		{"merge", connectors.Merge, []string{"id"}, false},
+		{"replace raw", connectors.Replace, []string{"id"}, true},
+	} {
 		b.Run(mode.name, func(b *testing.B) {
 			b.ReportAllocs()
 			req := connectors.LoadRequest{Target: f.ref("copy"), Columns: table.Columns, Key: mode.key, Mode: mode.mode, RunID: runOne, SyncedAt: syncedAt}

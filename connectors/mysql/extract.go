@@ -81,7 +81,6 @@ type reading struct {
 	columns []connectors.Column
 	natives []native // of the columns
 	all     []native
-	fields  [][]byte
 }
 
 func (r *reading) read(ctx context.Context, req connectors.ReadRequest, emit func(arrow.RecordBatch) error) error {
@@ -116,8 +115,10 @@ func (r *reading) look(ctx context.Context, columns []connectors.Column) error {
 		r.all = natives
 	}
 	if len(r.all) == 0 {
-		return &connectors.Error{Kind: connectors.KindNotFound, Op: "read", Object: r.table.String(),
-			Hint: "check that the table still exists and that the account may SELECT from it", Err: errors.New("there is no such table")}
+		return &connectors.Error{
+			Kind: connectors.KindNotFound, Op: "read", Object: r.table.String(),
+			Hint: "check that the table still exists and that the account may SELECT from it", Err: errors.New("there is no such table"),
+		}
 	}
 	for _, c := range columns {
 		n, err := r.native(c.Name)
@@ -140,8 +141,10 @@ func (r *reading) native(name string) (native, error) {
 			return n, nil
 		}
 	}
-	return native{}, &connectors.Error{Kind: connectors.KindNotFound, Op: "read", Object: r.table.String() + "." + name,
-		Hint: "the table's columns have changed: discover them again", Err: errors.New("there is no such column")}
+	return native{}, &connectors.Error{
+		Kind: connectors.KindNotFound, Op: "read", Object: r.table.String() + "." + name,
+		Hint: "the table's columns have changed: discover them again", Err: errors.New("there is no such column"),
+	}
 }
 
 func (r *reading) statement(req connectors.ReadRequest) (string, error) {
@@ -161,8 +164,10 @@ func (r *reading) statement(req connectors.ReadRequest) (string, error) {
 		}
 		where, err := windowCondition(n, n.comparison(), *req.Window)
 		if err != nil {
-			return "", &connectors.Error{Kind: connectors.KindInvalid, Op: "read", Object: r.table.String() + "." + n.name,
-				Hint: "reset the table's watermark", Err: err}
+			return "", &connectors.Error{
+				Kind: connectors.KindInvalid, Op: "read", Object: r.table.String() + "." + n.name,
+				Hint: "reset the table's watermark", Err: err,
+			}
 		}
 		b.WriteString(" WHERE " + where)
 	}
@@ -322,8 +327,10 @@ func (r *reading) stream(ctx context.Context, statement string, limits connector
 }
 
 func (r *reading) columnError(i int, err error) error {
-	return &connectors.Error{Kind: connectors.KindType, Op: "read", Object: r.table.String() + "." + r.columns[i].Name,
-		Hint: "discover the table again", Err: err}
+	return &connectors.Error{
+		Kind: connectors.KindType, Op: "read", Object: r.table.String() + "." + r.columns[i].Name,
+		Hint: "discover the table again", Err: err,
+	}
 }
 
 // valueError names the value. Zero and partial dates are the common case.
@@ -337,8 +344,10 @@ func (r *reading) valueError(i int, field []byte, err error) error {
 	if len(shown) > 64 {
 		shown = shown[:64] + "..."
 	}
-	return &connectors.Error{Kind: connectors.KindType, Op: "read", Object: r.table.String() + "." + r.columns[i].Name,
-		Hint: hint, Err: fmt.Errorf("value %q of %s: %w", shown, r.natives[i].column, err)}
+	return &connectors.Error{
+		Kind: connectors.KindType, Op: "read", Object: r.table.String() + "." + r.columns[i].Name,
+		Hint: hint, Err: fmt.Errorf("value %q of %s: %w", shown, r.natives[i].column, err),
+	}
 }
 
 // decoder appends one value that is not NULL, as the text protocol spells it.

@@ -64,8 +64,10 @@ func (d *destination) complete(ref connectors.TableRef) (connectors.TableRef, er
 		ref.Schema = d.cfg.Database
 	}
 	if ref.Schema == "" {
-		return ref, &connectors.Error{Kind: connectors.KindInvalid, Op: "load", Object: ref.Name,
-			Hint: "set the target schema, or a database in the URL", Err: errors.New("the target names no database")}
+		return ref, &connectors.Error{
+			Kind: connectors.KindInvalid, Op: "load", Object: ref.Name,
+			Hint: "set the target schema, or a database in the URL", Err: errors.New("the target names no database"),
+		}
 	}
 	return ref, nil
 }
@@ -215,8 +217,10 @@ func (l *load) takeLock(ctx context.Context) error {
 		if row != nil && row[1].Valid {
 			holder = "; its connection is " + row[1].String
 		}
-		return &connectors.Error{Kind: connectors.KindConflict, Op: "load", Object: l.target.String(),
-			Hint: "wait until the other load ends" + holder, Err: errors.New("another load of this table is under way")}
+		return &connectors.Error{
+			Kind: connectors.KindConflict, Op: "load", Object: l.target.String(),
+			Hint: "wait until the other load ends" + holder, Err: errors.New("another load of this table is under way"),
+		}
 	}
 	l.lock = name
 	return nil
@@ -258,8 +262,10 @@ func (l *load) lookAtTarget(ctx context.Context) error {
 		return err
 	}
 	if kind != "BASE TABLE" {
-		return &connectors.Error{Kind: connectors.KindConflict, Op: "load", Object: l.target.String(),
-			Hint: "choose another target, or drop it", Err: fmt.Errorf("the target is a %s, not a table", strings.ToLower(kind))}
+		return &connectors.Error{
+			Kind: connectors.KindConflict, Op: "load", Object: l.target.String(),
+			Hint: "choose another target, or drop it", Err: fmt.Errorf("the target is a %s, not a table", strings.ToLower(kind)),
+		}
 	}
 	l.exists = true
 	if l.req.Mode == connectors.Replace {
@@ -284,15 +290,19 @@ func (l *load) fits(natives []native, indexes []index) error {
 	}
 	for _, name := range []string{connectors.MetaRunID, connectors.MetaSyncedAt} {
 		if _, ok := find(name); !ok {
-			return &connectors.Error{Kind: connectors.KindConflict, Op: "load", Object: l.target.String(),
-				Hint: "choose another target, or drop it", Err: fmt.Errorf("the target has no column %s: Arus did not make it", name)}
+			return &connectors.Error{
+				Kind: connectors.KindConflict, Op: "load", Object: l.target.String(),
+				Hint: "choose another target, or drop it", Err: fmt.Errorf("the target has no column %s: Arus did not make it", name),
+			}
 		}
 	}
 	for _, c := range l.columns {
 		n, ok := find(c.Name)
 		if !ok {
-			return &connectors.Error{Kind: connectors.KindNotFound, Op: "load", Object: l.target.String() + "." + c.Name,
-				Hint: hint + ", or add it: ALTER TABLE " + qualified(l.target) + " ADD " + c.ddl(), Err: errors.New("the target has no such column")}
+			return &connectors.Error{
+				Kind: connectors.KindNotFound, Op: "load", Object: l.target.String() + "." + c.Name,
+				Hint: hint + ", or add it: ALTER TABLE " + qualified(l.target) + " ADD " + c.ddl(), Err: errors.New("the target has no such column"),
+			}
 		}
 		if !n.holds(c.Type) {
 			return typeError("load", l.target.String()+"."+c.Name, hint+", or change it: ALTER TABLE "+qualified(l.target)+" MODIFY "+c.ddl(),
@@ -305,13 +315,17 @@ func (l *load) fits(natives []native, indexes []index) error {
 		case ix.name == "PRIMARY":
 			primary = ix.columns
 		case ix.unique && l.req.Mode == connectors.Merge:
-			return &connectors.Error{Kind: connectors.KindConstraint, Op: "load", Object: l.target.String(), Hint: "drop the index " + ix.name,
-				Err: fmt.Errorf("the target has another unique key (%s): a row could replace the wrong one", strings.Join(ix.columns, ", "))}
+			return &connectors.Error{
+				Kind: connectors.KindConstraint, Op: "load", Object: l.target.String(), Hint: "drop the index " + ix.name,
+				Err: fmt.Errorf("the target has another unique key (%s): a row could replace the wrong one", strings.Join(ix.columns, ", ")),
+			}
 		}
 	}
 	if l.req.Mode == connectors.Merge && !sameColumns(primary, l.req.Key) {
-		return &connectors.Error{Kind: connectors.KindConstraint, Op: "load", Object: l.target.String(), Hint: hint,
-			Err: fmt.Errorf("the target's primary key is (%s), the load's key (%s)", strings.Join(primary, ", "), strings.Join(l.req.Key, ", "))}
+		return &connectors.Error{
+			Kind: connectors.KindConstraint, Op: "load", Object: l.target.String(), Hint: hint,
+			Err: fmt.Errorf("the target's primary key is (%s), the load's key (%s)", strings.Join(primary, ", "), strings.Join(l.req.Key, ", ")),
+		}
 	}
 	return nil
 }
@@ -472,8 +486,10 @@ func (l *load) windowCondition() (string, error) {
 			return windowCondition(n, n.comparison(), w)
 		}
 	}
-	return "", &connectors.Error{Kind: connectors.KindNotFound, Op: "load", Object: l.target.String() + "." + w.Column,
-		Hint: "copy the table in full, which makes the target anew", Err: errors.New("the target has no such column")}
+	return "", &connectors.Error{
+		Kind: connectors.KindNotFound, Op: "load", Object: l.target.String() + "." + w.Column,
+		Hint: "copy the table in full, which makes the target anew", Err: errors.New("the target has no such column"),
+	}
 }
 
 // swap renames the shadow into place. A reader that keeps the target open makes

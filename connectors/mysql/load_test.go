@@ -98,8 +98,10 @@ func TestReplaceWindowReplacesTheWindowOnly(t *testing.T) {
 			[]string{"2026-01-03", "c"}, []string{"NULL", "n"})); err != nil {
 			t.Fatal(err)
 		}
-		req.Window = &connectors.Window{Column: "at", Lower: &connectors.Bound{Kind: connectors.Timestamp, Text: "2026-01-02T00:00:00.000001"},
-			Upper: &connectors.Bound{Kind: connectors.Timestamp, Text: "2026-01-03T00:00:00"}}
+		req.Window = &connectors.Window{
+			Column: "at", Lower: &connectors.Bound{Kind: connectors.Timestamp, Text: "2026-01-02T00:00:00.000001"},
+			Upper: &connectors.Bound{Kind: connectors.Timestamp, Text: "2026-01-03T00:00:00"},
+		}
 		if _, err := runLoad(t.Context(), d, req, rowsBatch(t, columns, []string{"2026-01-02T12:00:00", "B"})); err != nil {
 			t.Fatal(err)
 		}
@@ -166,8 +168,10 @@ func TestAbortLeavesTheTargetAndNothingElse(t *testing.T) {
 			for _, how := range []string{"abort", "lost session", "lost before commit"} {
 				f.exec("DROP TABLE IF EXISTS t, shop_t_raw")
 				d := f.destination()
-				req := connectors.LoadRequest{Target: f.ref("t"), Columns: people, Key: []string{"id"}, Mode: mode, Raw: f.rawTarget(raw), RunID: runOne, SyncedAt: syncedAt,
-					Window: &connectors.Window{Column: "id"}}
+				req := connectors.LoadRequest{
+					Target: f.ref("t"), Columns: people, Key: []string{"id"}, Mode: mode, Raw: f.rawTarget(raw), RunID: runOne, SyncedAt: syncedAt,
+					Window: &connectors.Window{Column: "id"},
+				}
 				if _, err := runLoad(t.Context(), d, req, rowsBatch(t, people, []string{"1", "old"})); err != nil {
 					t.Fatal(err)
 				}
@@ -275,8 +279,10 @@ func TestTypesOfOtherDatabases(t *testing.T) {
 		"ar", connectors.Type{Kind: connectors.Array, Elem: &connectors.Type{Kind: connectors.Int32}}, "tm", connectors.Time,
 		"e", connectors.Type{Kind: connectors.Enum, Values: []string{"a", "b ", ""}}, "long", connectors.Type{Kind: connectors.Text, Length: 9000})
 	columns[0].Nullable = false
-	row := []string{"1", "true", "NaN", "12345678901234567890123456789012345.12345678901234567890123456789012345", "2026-01-02T03:04:05.000006Z", "P1Y2M",
-		"01234567-89ab-cdef-0123-456789abcdef", `{"a":  [1,2]}`, `{"a":  [1,2]}`, "[1, 2, null]", "24:00:00", "b ", "l"}
+	row := []string{
+		"1", "true", "NaN", "12345678901234567890123456789012345.12345678901234567890123456789012345", "2026-01-02T03:04:05.000006Z", "P1Y2M",
+		"01234567-89ab-cdef-0123-456789abcdef", `{"a":  [1,2]}`, `{"a":  [1,2]}`, "[1, 2, null]", "24:00:00", "b ", "l",
+	}
 	empty := []string{"2", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL"}
 	paths(t, func(t *testing.T, f *fixture, raw bool) {
 		d := f.destination()
@@ -286,8 +292,10 @@ func TestTypesOfOtherDatabases(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		want := []string{"1|1|NaN|" + row[3] + "|2026-01-02 03:04:05.000006|P1Y2M|" + row[6] + "|" + row[7] + "|" + row[8] + "|" + row[9] + "|24:00:00.000000|b |l",
-			"2" + strings.Repeat("|NULL", 12)}
+		want := []string{
+			"1|1|NaN|" + row[3] + "|2026-01-02 03:04:05.000006|P1Y2M|" + row[6] + "|" + row[7] + "|" + row[8] + "|" + row[9] + "|24:00:00.000000|b |l",
+			"2" + strings.Repeat("|NULL", 12),
+		}
 		if diff := cmp.Diff(want, f.rows("SELECT "+connectors.QuoteList(connectors.ColumnNames(columns), '`')+" FROM t ORDER BY id")); diff != "" {
 			t.Errorf("rows (-want +got):\n%s", diff)
 		}
@@ -317,14 +325,24 @@ func TestValuesWithoutAPlaceAreRefused(t *testing.T) {
 			typ   any
 			value string
 		}{
-			{connectors.Float64, "NaN"}, {connectors.Float64, "+Inf"}, {connectors.Float32, "-Inf"},
+			{connectors.Float64, "NaN"},
+			{connectors.Float64, "+Inf"},
+			{connectors.Float32, "-Inf"},
 			{connectors.Type{Kind: connectors.Decimal, Precision: 10, Scale: 2}, "NaN"},
 			{connectors.Type{Kind: connectors.Decimal, Precision: 50, Scale: 2}, "NaN"},
-			{connectors.Date, "infinity"}, {connectors.Date, "-infinity"}, {connectors.Date, "10000-01-01"}, {connectors.Date, "-0001-12-31"},
-			{connectors.Timestamp, "infinity"}, {connectors.TimestampTZ, "-infinity"}, {connectors.Timestamp, "10000-01-01T00:00:00"}, {connectors.Timestamp, "-0001-12-31T23:59:59.999999"},
+			{connectors.Date, "infinity"},
+			{connectors.Date, "-infinity"},
+			{connectors.Date, "10000-01-01"},
+			{connectors.Date, "-0001-12-31"},
+			{connectors.Timestamp, "infinity"},
+			{connectors.TimestampTZ, "-infinity"},
+			{connectors.Timestamp, "10000-01-01T00:00:00"},
+			{connectors.Timestamp, "-0001-12-31T23:59:59.999999"},
 			{connectors.Type{Kind: connectors.Time, Wide: true}, "839:00:00"},
-			{connectors.Type{Kind: connectors.Enum, Values: []string{"a"}}, "b"}, {connectors.Type{Kind: connectors.Text, Length: 3}, "abcd"},
-			{connectors.Type{Kind: connectors.Text, Length: 3, Fixed: true}, "abcd"}, {connectors.Type{Kind: connectors.Bytes, Length: 3}, "abcd"},
+			{connectors.Type{Kind: connectors.Enum, Values: []string{"a"}}, "b"},
+			{connectors.Type{Kind: connectors.Text, Length: 3}, "abcd"},
+			{connectors.Type{Kind: connectors.Text, Length: 3, Fixed: true}, "abcd"},
+			{connectors.Type{Kind: connectors.Bytes, Length: 3}, "abcd"},
 			{connectors.JSON, "{bad"},
 		} {
 			columns := cols("id", connectors.Int32, "odd", tt.typ)
@@ -389,7 +407,7 @@ func TestTheTargetsDatabaseIsMade(t *testing.T) {
 	t.Parallel()
 	f := fixtureOf(t, servers.MariaDBDatabase(t))
 	name := f.cfg.Database + "_a`b c"
-	t.Cleanup(func() { _, _ = f.db.Exec("DROP DATABASE IF EXISTS " + ident(name)) }) //nolint:noctx // the test's context has ended
+	t.Cleanup(func() { _, _ = f.db.Exec("DROP DATABASE IF EXISTS " + ident(name)) }) // the test's context has ended
 	f.cfg.Database = ""
 	d := f.destination()
 	ref := connectors.TableRef{Schema: name, Name: "select"}

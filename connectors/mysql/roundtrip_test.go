@@ -71,8 +71,10 @@ func TestEveryTypeRoundTrips(t *testing.T) {
 					table := f.table(s, name)
 					req := connectors.ReadRequest{Table: table, Columns: table.Columns, OrderBy: []string{"id"}, Limits: connectors.Limits{Rows: 2}}
 					want := f.read(s, req)
-					load := connectors.LoadRequest{Target: f.ref("copy of it"), Columns: table.Columns, Key: table.PrimaryKey, Mode: mode,
-						Window: &connectors.Window{Column: "id", Nulls: true}}
+					load := connectors.LoadRequest{
+						Target: f.ref("copy of it"), Columns: table.Columns, Key: table.PrimaryKey, Mode: mode,
+						Window: &connectors.Window{Column: "id", Nulls: true},
+					}
 					if raw != "" {
 						load.Raw = &connectors.RawTarget{Table: f.ref("staging_raw")}
 					}

@@ -52,13 +52,17 @@ func TestDiscovery(t *testing.T) {
 	got.RowEstimate, got.Bytes = 0, 0
 	slices.Sort(got.Indexed)
 	integer := connectors.Type{Kind: connectors.Int32}
-	want := connectors.Table{TableRef: f.ref("orders"), DefaultSchema: true, PrimaryKey: []string{"a", "b"}, UniqueKeys: [][]string{{"code", "b"}},
+	want := connectors.Table{
+		TableRef: f.ref("orders"), DefaultSchema: true, PrimaryKey: []string{"a", "b"}, UniqueKeys: [][]string{{"code", "b"}},
 		Indexed: []string{"a", "code", "n", "ref"}, Columns: []connectors.Column{
-			{Name: "b", Type: integer, Native: "int(11)"}, {Name: "a", Type: integer, Native: "int(11)"},
+			{Name: "b", Type: integer, Native: "int(11)"},
+			{Name: "a", Type: integer, Native: "int(11)"},
 			{Name: "code", Type: connectors.Type{Kind: connectors.Text, Length: 10}, Native: "varchar(10)"},
 			{Name: "ref", Type: connectors.Type{Kind: connectors.Text, Length: 10}, Native: "varchar(10)", Nullable: true},
 			{Name: "n", Type: connectors.Type{Kind: connectors.Text, Length: 300}, Native: "varchar(300)"},
-			{Name: "g", Type: integer, Native: "int(11)", Nullable: true, Generated: true}}}
+			{Name: "g", Type: integer, Native: "int(11)", Nullable: true, Generated: true},
+		},
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("orders (-want +got):\n%s", diff)
 	}
@@ -85,11 +89,21 @@ func TestWindowsAndGreatestValues(t *testing.T) {
 	}
 	// The values of rows 2 and 3, in canonical text, and the ids in the order of the value.
 	for _, tt := range []struct{ column, second, greatest, order string }{
-		{"i", "18446744073709551614", "18446744073709551615", "123"}, {"d", "0.0001", "2.0000", "123"}, {"fl", "0.2", "0.3", "123"}, {"db", "0.2", "0.3", "123"},
-		{"dt", "2026-01-01T00:00:00.000001", "9999-12-31T23:59:59.999999", "123"}, {"ts", "2026-01-01T00:00:00.001Z", "2038-01-19T03:14:07.999Z", "123"},
-		{"da", "2026-01-02", "9999-12-31", "123"}, {"ti", "24:00:00.001", "838:59:59", "123"}, {"y", "2000", "2155", "123"}, {"b", "256", "511", "123"},
-		{"tx", "B", "ä", "213"}, {"l1", "B", "é", "213"}, {"u", "00000000-0000-4000-8000-000000000002", "ffffffff-0000-4000-8000-000000000003", "123"},
-		{"bl", "AAE=", "/w==", "123"}, {"e", "m", "z", "123"},
+		{"i", "18446744073709551614", "18446744073709551615", "123"},
+		{"d", "0.0001", "2.0000", "123"},
+		{"fl", "0.2", "0.3", "123"},
+		{"db", "0.2", "0.3", "123"},
+		{"dt", "2026-01-01T00:00:00.000001", "9999-12-31T23:59:59.999999", "123"},
+		{"ts", "2026-01-01T00:00:00.001Z", "2038-01-19T03:14:07.999Z", "123"},
+		{"da", "2026-01-02", "9999-12-31", "123"},
+		{"ti", "24:00:00.001", "838:59:59", "123"},
+		{"y", "2000", "2155", "123"},
+		{"b", "256", "511", "123"},
+		{"tx", "B", "ä", "213"},
+		{"l1", "B", "é", "213"},
+		{"u", "00000000-0000-4000-8000-000000000002", "ffffffff-0000-4000-8000-000000000003", "123"},
+		{"bl", "AAE=", "/w==", "123"},
+		{"e", "m", "z", "123"},
 	} {
 		c, _ := table.Column(tt.column)
 		b, ok, err := s.Max(t.Context(), table, tt.column)
@@ -108,9 +122,13 @@ func TestWindowsAndGreatestValues(t *testing.T) {
 			window connectors.Window
 			want   string
 		}{
-			{connectors.Window{Lower: second}, atLeast}, {connectors.Window{Upper: second}, atMost}, {connectors.Window{Lower: second, Upper: second}, "2"},
+			{connectors.Window{Lower: second}, atLeast},
+			{connectors.Window{Upper: second}, atMost},
+			{connectors.Window{Lower: second, Upper: second}, "2"},
 			{connectors.Window{Lower: second, Upper: &b}, atLeast},
-			{connectors.Window{}, "123"}, {connectors.Window{Nulls: true}, "1234"}, {connectors.Window{Upper: second, Nulls: true}, atMost + "4"},
+			{connectors.Window{}, "123"},
+			{connectors.Window{Nulls: true}, "1234"},
+			{connectors.Window{Upper: second, Nulls: true}, atMost + "4"},
 		} {
 			w.window.Column = tt.column
 			if tt.column == "fl" && w.window.Upper == &b {
@@ -320,7 +338,7 @@ func TestFailuresHaveTheirKinds(t *testing.T) {
 	f.exec("CREATE TABLE t (id int)", "CREATE TABLE u (id int)")
 	user := "u" + f.cfg.Database[len(f.cfg.Database)-12:]
 	f.exec("CREATE USER '"+user+"'@'127.0.0.1' IDENTIFIED BY 'arus-test'", "GRANT SELECT ON `"+f.cfg.Database+"`.`t` TO '"+user+"'@'127.0.0.1'")
-	t.Cleanup(func() { _, _ = f.db.Exec("DROP USER '" + user + "'@'127.0.0.1'") }) //nolint:noctx // the test's context has ended
+	t.Cleanup(func() { _, _ = f.db.Exec("DROP USER '" + user + "'@'127.0.0.1'") }) // the test's context has ended
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

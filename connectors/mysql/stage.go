@@ -52,8 +52,10 @@ func (l *load) beginRaw(ctx context.Context) error {
 		return err
 	}
 	l.staging.after = row[0].String
-	l.rows = &appender{ss: l.ss, table: ref, object: l.target.String(), columns: l.req.Columns, json: true,
-		fixed: [][2]string{{rawRunID, literal(l.req.RunID)}, {rawExtracted, l.syncedAt()}}}
+	l.rows = &appender{
+		ss: l.ss, table: ref, object: l.target.String(), columns: l.req.Columns, json: true,
+		fixed: [][2]string{{rawRunID, literal(l.req.RunID)}, {rawExtracted, l.syncedAt()}},
+	}
 	return nil
 }
 

@@ -82,18 +82,43 @@ func TestNativeToLogical(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
 	for _, n := range []native{
-		{data: "tinyint", column: "tinyint(1)"}, {data: "tinyint", column: "tinyint unsigned"}, {data: "smallint", column: "smallint"}, {data: "smallint", column: "smallint(5) unsigned zerofill"},
-		{data: "mediumint", column: "mediumint"}, {data: "mediumint", column: "mediumint unsigned"}, {data: "int", column: "int"}, {data: "int", column: "int unsigned"},
-		{data: "bigint", column: "bigint"}, {data: "bigint", column: "bigint(20) unsigned"},
-		{data: "bit", column: "bit(1)", precision: 1}, {data: "bit", column: "bit(64)", precision: 64}, {data: "year", column: "year"},
-		{data: "decimal", column: "decimal(65,30)", precision: 65, scale: 30}, {data: "decimal", column: "decimal(10,0) unsigned", precision: 10},
-		{data: "float", column: "float"}, {data: "double", column: "double(10,2)"},
-		{data: "date", column: "date"}, {data: "time", column: "time(3)", fraction: 3}, {data: "datetime", column: "datetime"}, {data: "timestamp", column: "timestamp(6)", fraction: 6},
-		{data: "char", column: "char(3)", length: 3, charset: "utf8mb4"}, {data: "varchar", column: "varchar(40)", length: 40, charset: "latin1"},
-		{data: "text", column: "text", length: 65535, charset: "utf8mb3"}, {data: "longtext", column: "longtext", charset: "utf8mb4"}, {data: "longtext", column: "longtext", charset: "utf8mb4", json: true},
-		{data: "json", column: "json"}, {data: "binary", column: "binary(16)", length: 16}, {data: "varbinary", column: "varbinary(9)", length: 9}, {data: "blob", column: "blob", length: 65535},
-		{data: "enum", column: "enum('a','b')", charset: "utf8mb4"}, {data: "set", column: "set('a','b')", charset: "utf8mb4"}, {data: "point", column: "point"}, {data: "geomcollection", column: "geomcollection"},
-		{data: "uuid", column: "uuid"}, {data: "inet6", column: "inet6"}, {data: "vector", column: "vector(3)"},
+		{data: "tinyint", column: "tinyint(1)"},
+		{data: "tinyint", column: "tinyint unsigned"},
+		{data: "smallint", column: "smallint"},
+		{data: "smallint", column: "smallint(5) unsigned zerofill"},
+		{data: "mediumint", column: "mediumint"},
+		{data: "mediumint", column: "mediumint unsigned"},
+		{data: "int", column: "int"},
+		{data: "int", column: "int unsigned"},
+		{data: "bigint", column: "bigint"},
+		{data: "bigint", column: "bigint(20) unsigned"},
+		{data: "bit", column: "bit(1)", precision: 1},
+		{data: "bit", column: "bit(64)", precision: 64},
+		{data: "year", column: "year"},
+		{data: "decimal", column: "decimal(65,30)", precision: 65, scale: 30},
+		{data: "decimal", column: "decimal(10,0) unsigned", precision: 10},
+		{data: "float", column: "float"},
+		{data: "double", column: "double(10,2)"},
+		{data: "date", column: "date"},
+		{data: "time", column: "time(3)", fraction: 3},
+		{data: "datetime", column: "datetime"},
+		{data: "timestamp", column: "timestamp(6)", fraction: 6},
+		{data: "char", column: "char(3)", length: 3, charset: "utf8mb4"},
+		{data: "varchar", column: "varchar(40)", length: 40, charset: "latin1"},
+		{data: "text", column: "text", length: 65535, charset: "utf8mb3"},
+		{data: "longtext", column: "longtext", charset: "utf8mb4"},
+		{data: "longtext", column: "longtext", charset: "utf8mb4", json: true},
+		{data: "json", column: "json"},
+		{data: "binary", column: "binary(16)", length: 16},
+		{data: "varbinary", column: "varbinary(9)", length: 9},
+		{data: "blob", column: "blob", length: 65535},
+		{data: "enum", column: "enum('a','b')", charset: "utf8mb4"},
+		{data: "set", column: "set('a','b')", charset: "utf8mb4"},
+		{data: "point", column: "point"},
+		{data: "geomcollection", column: "geomcollection"},
+		{data: "uuid", column: "uuid"},
+		{data: "inet6", column: "inet6"},
+		{data: "vector", column: "vector(3)"},
 	} {
 		n.name = "c"
 		_, _ = fmt.Fprintf(&b, "%s\t%s\t%s\t%s\n", n.column, n.logical(), n.selection(), n.comparison())
@@ -115,8 +140,17 @@ func TestFromStaging(t *testing.T) {
 func TestCommentsCarryTheType(t *testing.T) {
 	t.Parallel()
 	integer := &connectors.Type{Kind: connectors.Int32}
-	for _, typ := range []connectors.Type{{Kind: connectors.Bool}, {Kind: connectors.Numeric}, {Kind: connectors.Interval}, {Kind: connectors.TimestampTZ}, {Kind: connectors.UUID},
-		{Kind: connectors.Array, Elem: integer}, {Kind: connectors.Decimal, Precision: 70, Scale: 35}, {Kind: connectors.Text, Length: 9000}, {Kind: connectors.Time}} {
+	for _, typ := range []connectors.Type{
+		{Kind: connectors.Bool},
+		{Kind: connectors.Numeric},
+		{Kind: connectors.Interval},
+		{Kind: connectors.TimestampTZ},
+		{Kind: connectors.UUID},
+		{Kind: connectors.Array, Elem: integer},
+		{Kind: connectors.Decimal, Precision: 70, Scale: 35},
+		{Kind: connectors.Text, Length: 9000},
+		{Kind: connectors.Time},
+	} {
 		c, err := mysql8.targetColumns("t", []connectors.Column{{Name: "c", Type: typ}}, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -166,8 +200,18 @@ func TestBoundsThatAreNoneAreRefused(t *testing.T) {
 		kind connectors.Kind
 		text string
 	}{
-		{connectors.Int64, "1 OR 1=1"}, {connectors.Int64, ""}, {connectors.Int64, "-"}, {connectors.Decimal, "1.2.3"}, {connectors.Decimal, "NaN"}, {connectors.Float64, "Inf"},
-		{connectors.Timestamp, "infinity"}, {connectors.Timestamp, "2026-13-01"}, {connectors.Date, "x"}, {connectors.Time, "'"}, {connectors.Bool, "2"}, {connectors.Bytes, "?"},
+		{connectors.Int64, "1 OR 1=1"},
+		{connectors.Int64, ""},
+		{connectors.Int64, "-"},
+		{connectors.Decimal, "1.2.3"},
+		{connectors.Decimal, "NaN"},
+		{connectors.Float64, "Inf"},
+		{connectors.Timestamp, "infinity"},
+		{connectors.Timestamp, "2026-13-01"},
+		{connectors.Date, "x"},
+		{connectors.Time, "'"},
+		{connectors.Bool, "2"},
+		{connectors.Bytes, "?"},
 	} {
 		if got, err := boundLiteral(tt.kind, connectors.Bound{Kind: tt.kind, Text: tt.text}); err == nil {
 			t.Errorf("%s %q became %s", tt.kind, tt.text, got)

@@ -30,7 +30,8 @@ type rows interface {
 func (ss *session) stream(ctx context.Context, statement string) (rows, error) {
 	if ss.plain && len(statement) < maxWirePacket-1 {
 		w := &wireRows{conn: ss.socket}
-		return w, w.start(statement)
+		err := w.start(statement)
+		return w, err
 	}
 	r, err := ss.conn.(sqldriver.QueryerContext).QueryContext(context.WithoutCancel(ctx), statement, nil)
 	if err != nil {

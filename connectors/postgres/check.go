@@ -181,8 +181,10 @@ func (t *test) tryRead(ctx context.Context, found *connectors.Stage) error {
 	where := "the schema " + strings.Join(schemas, ", ")
 	switch absent := missing(filter.Names, names); {
 	case len(denied) > 0:
-		return &connectors.Error{Kind: connectors.KindPermission, Err: fmt.Errorf("%s of %d may not be read: %s", connectors.Count(len(denied), "table"), len(names), connectors.SomeOf(denied)),
-			Hint: "an administrator lets " + t.user + " read, or the source leaves them out"}
+		return &connectors.Error{
+			Kind: connectors.KindPermission, Err: fmt.Errorf("%s of %d may not be read: %s", connectors.Count(len(denied), "table"), len(names), connectors.SomeOf(denied)),
+			Hint: "an administrator lets " + t.user + " read, or the source leaves them out",
+		}
 	case len(absent) > 0:
 		return &connectors.Error{Kind: connectors.KindNotFound, Err: fmt.Errorf("%s has no table %s", where, connectors.SomeOf(absent)), Hint: "check the names, or discover the tables again"}
 	case len(names) == 0:

@@ -278,8 +278,10 @@ func TestCheckOfWriterPrintsWhatMendsIt(t *testing.T) {
 	}
 	defer func() { _ = dest.Close() }()
 	for range 2 {
-		load, err := dest.Begin(t.Context(), request(connectors.Table{TableRef: connectors.TableRef{Name: "t"}, PrimaryKey: []string{"id"},
-			Columns: []connectors.Column{{Name: "id", Type: connectors.Type{Kind: connectors.Int64}}}}, connectors.Merge))
+		load, err := dest.Begin(t.Context(), request(connectors.Table{
+			TableRef: connectors.TableRef{Name: "t"}, PrimaryKey: []string{"id"},
+			Columns: []connectors.Column{{Name: "id", Type: connectors.Type{Kind: connectors.Int64}}},
+		}, connectors.Merge))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -251,7 +251,7 @@ func parseInterval(s string, major int) (micros int64, days, months int32, err e
 		if fraction != 0 && unit != 'S' {
 			return 0, 0, 0, errInterval
 		}
-		fits := true
+		var fits bool
 		switch {
 		case unit == 'Y' && !inTime:
 			wholeMonths, fits = addMul(wholeMonths, number, 12)

@@ -157,7 +157,7 @@ func first(err error) error {
 		err = connect.Unwrap()
 	}
 	for {
-		joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // looks at this level only
+		joined, ok := err.(interface{ Unwrap() []error }) // looks at this level only
 		if !ok || len(joined.Unwrap()) == 0 {
 			return err
 		}

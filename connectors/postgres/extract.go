@@ -122,15 +122,19 @@ func (s *Source) Max(ctx context.Context, table connectors.Table, column string)
 	object := table.String() + "." + column
 	c, ok := table.Column(column)
 	if !ok {
-		return connectors.Bound{}, false, &connectors.Error{Kind: connectors.KindNotFound, Op: op, Object: object,
-			Err: errors.New("there is no such column"), Hint: "discover the table again"}
+		return connectors.Bound{}, false, &connectors.Error{
+			Kind: connectors.KindNotFound, Op: op, Object: object,
+			Err: errors.New("there is no such column"), Hint: "discover the table again",
+		}
 	}
 	name := ident(c.Name)
 	var sql string
 	switch c.Type.Kind {
 	case connectors.JSON, connectors.Array, connectors.Bytes, connectors.Interval:
-		return connectors.Bound{}, false, &connectors.Error{Kind: connectors.KindUnsupported, Op: op, Object: object,
-			Err: fmt.Errorf("a %s has no order to read by", c.Type.Kind), Hint: "choose a number, a date, a time or a text"}
+		return connectors.Bound{}, false, &connectors.Error{
+			Kind: connectors.KindUnsupported, Op: op, Object: object,
+			Err: fmt.Errorf("a %s has no order to read by", c.Type.Kind), Hint: "choose a number, a date, a time or a text",
+		}
 	case connectors.UUID, connectors.Bool:
 		sql = "SELECT " + selectExpr(c) + " FROM " + qualified(table.TableRef) + " WHERE " + name + " IS NOT NULL ORDER BY " + name + " DESC LIMIT 1"
 	case connectors.Text, connectors.Enum:

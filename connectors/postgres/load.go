@@ -206,8 +206,10 @@ func (l *load) takeLock(ctx context.Context) error {
 	}
 	_, err := query(ctx, l.conn, "SELECT pg_catalog.pg_advisory_xact_lock($1)", lockKey(l.req.Target))
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "55P03" {
-		return &connectors.Error{Kind: connectors.KindConflict, Op: opLoad, Object: l.req.Target.String(),
-			Err: errors.New("another load of this table is under way"), Hint: "wait for it to end, or stop the other Arus"}
+		return &connectors.Error{
+			Kind: connectors.KindConflict, Op: opLoad, Object: l.req.Target.String(),
+			Err: errors.New("another load of this table is under way"), Hint: "wait for it to end, or stop the other Arus",
+		}
 	}
 	if err != nil {
 		return err

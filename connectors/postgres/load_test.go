@@ -366,8 +366,10 @@ func TestRefusedTargets(t *testing.T) {
 		{name: "no unique index", setup: "ALTER TABLE analytics.t DROP CONSTRAINT t_pkey", kind: connectors.KindConstraint, words: []string{"unique index on id", `ADD PRIMARY KEY ("id")`}},
 		{name: "missing column", setup: "ALTER TABLE analytics.t DROP COLUMN v", kind: connectors.KindNotFound, words: []string{`ADD COLUMN "v" text`}},
 		{name: "missing metadata", setup: "ALTER TABLE analytics.t DROP COLUMN _arus_run_id", kind: connectors.KindNotFound, words: []string{"_arus_run_id"}},
-		{name: "lossy column", setup: "ALTER TABLE analytics.t ALTER COLUMN id TYPE smallint, ALTER COLUMN v TYPE text", kind: connectors.KindType, words: []string{`"id"`},
-			edit: func(r *connectors.LoadRequest) { r.Columns[0].Type = connectors.Type{Kind: connectors.Float64} }},
+		{
+			name: "lossy column", setup: "ALTER TABLE analytics.t ALTER COLUMN id TYPE smallint, ALTER COLUMN v TYPE text", kind: connectors.KindType, words: []string{`"id"`},
+			edit: func(r *connectors.LoadRequest) { r.Columns[0].Type = connectors.Type{Kind: connectors.Float64} },
+		},
 		{name: "a view", setup: "ALTER TABLE analytics.t RENAME TO u; CREATE VIEW analytics.t AS SELECT * FROM analytics.u", kind: connectors.KindConflict, words: []string{"view"}},
 		{name: "name too long", edit: func(r *connectors.LoadRequest) { r.Target.Name = strings.Repeat("é", 32) }, kind: connectors.KindInvalid, words: []string{"63 bytes"}},
 		{name: "key not there", edit: func(r *connectors.LoadRequest) { r.Key = []string{"ID"} }, kind: connectors.KindInvalid, words: []string{`"ID"`}},
@@ -419,8 +421,10 @@ func TestRefusedValues(t *testing.T) {
 		{name: "not a numeric", column: connectors.Column{Name: "n", Type: connectors.Type{Kind: connectors.Numeric}}, add: text("1,5"), kind: connectors.KindType, words: []string{`"n"`, "1,5"}},
 		{name: "not an interval", column: connectors.Column{Name: "i", Type: connectors.Type{Kind: connectors.Interval}}, add: text("P1.5D"), kind: connectors.KindType, words: []string{`"i"`}},
 		{name: "not JSON", column: connectors.Column{Name: "j", Type: connectors.Type{Kind: connectors.JSON}}, add: text("{"), kind: connectors.KindType, words: []string{"json"}},
-		{name: "a timestamp too early", column: connectors.Column{Name: "ts", Type: connectors.Type{Kind: connectors.Timestamp}},
-			add: func(b array.Builder) { b.(*array.TimestampBuilder).Append(-1 << 62) }, kind: connectors.KindType, words: []string{"column ts"}},
+		{
+			name: "a timestamp too early", column: connectors.Column{Name: "ts", Type: connectors.Type{Kind: connectors.Timestamp}},
+			add: func(b array.Builder) { b.(*array.TimestampBuilder).Append(-1 << 62) }, kind: connectors.KindType, words: []string{"column ts"},
+		},
 	} {
 		for _, raw := range []bool{false, true} {
 			if raw && tt.name != "NUL" {

@@ -175,8 +175,10 @@ func TestHostileIdentifiers(t *testing.T) {
 					t.Errorf("max of %q: %v, %v", name, ok, err)
 				}
 				bound := connectors.Bound{Kind: connectors.Text, Text: `v`}
-				got, err := f.read(connectors.ReadRequest{Table: table, Columns: table.Columns, OrderBy: []string{name},
-					Window: &connectors.Window{Column: name, Lower: &bound, Upper: &bound}})
+				got, err := f.read(connectors.ReadRequest{
+					Table: table, Columns: table.Columns, OrderBy: []string{name},
+					Window: &connectors.Window{Column: name, Lower: &bound, Upper: &bound},
+				})
 				if err != nil || len(got) != 1 {
 					t.Errorf("window over %q: %v, %v", name, got, err)
 				}

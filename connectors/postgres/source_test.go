@@ -69,8 +69,10 @@ func TestDiscovery(t *testing.T) {
 		TableRef: connectors.TableRef{Schema: "public", Name: "t"}, DefaultSchema: true, RowEstimate: 100, PrimaryKey: []string{"c", "a"},
 		UniqueKeys: [][]string{{"c"}}, Indexed: []string{"c", "n", "b"},
 		Columns: []connectors.Column{
-			{Name: "a", Type: elem, Native: "integer"}, {Name: "b", Type: connectors.Type{Kind: connectors.Text}, Native: "text", Nullable: true},
-			{Name: "c", Type: elem, Native: "integer"}, {Name: "d", Type: decimal, Native: "d2", Nullable: true},
+			{Name: "a", Type: elem, Native: "integer"},
+			{Name: "b", Type: connectors.Type{Kind: connectors.Text}, Native: "text", Nullable: true},
+			{Name: "c", Type: elem, Native: "integer"},
+			{Name: "d", Type: decimal, Native: "d2", Nullable: true},
 			{Name: "e", Type: connectors.Type{Kind: connectors.Enum, Values: []string{"sad", "happy"}}, Native: "mood", Nullable: true},
 			{Name: "f", Type: connectors.Type{Kind: connectors.Text, Length: 3, Fixed: true}, Native: "character(3)", Nullable: true},
 			{Name: "g", Type: connectors.Type{Kind: connectors.Text, Length: 9}, Native: "character varying(9)", Nullable: true},

@@ -84,8 +84,10 @@ func (l *load) copyExtras(ctx context.Context) ([]extra, error) {
 		}
 		if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 			kind, _ := classify(e, "")
-			return nil, &connectors.Error{Kind: kind, Op: opLoad, Object: l.req.Target.String(), Err: fmt.Errorf("make %q again, which the target has: %w", x.name, serverError{e}),
-				Hint: "drop it if the new rows may break it"}
+			return nil, &connectors.Error{
+				Kind: kind, Op: opLoad, Object: l.req.Target.String(), Err: fmt.Errorf("make %q again, which the target has: %w", x.name, serverError{e}),
+				Hint: "drop it if the new rows may break it",
+			}
 		}
 		if err != nil {
 			return nil, err

@@ -21,7 +21,7 @@ CREATE TABLE arus_config_users (
 CREATE TABLE arus_config_sources (
     id TEXT NOT NULL PRIMARY KEY,
     name TEXT NOT NULL UNIQUE CHECK (length(name) <= 255),
-    type TEXT NOT NULL CHECK (type IN ('mysql', 'postgresql', 'mongodb', 'mariadb', 'sqlite')),
+    type TEXT NOT NULL CHECK (type IN ('mysql', 'postgresql', 'mongodb', 'mariadb', 'sqlite', 'embedded')),
     host TEXT NOT NULL CHECK (length(host) <= 255),
     port INTEGER NOT NULL,
     database TEXT NOT NULL CHECK (length(database) <= 255),

@@ -165,8 +165,8 @@ func (c *changer) exec(ctx context.Context, query string, args ...any) error {
 	return err
 }
 
-// insert adds count rows that make gives, with ids that go on from the highest.
-func (c *changer) insert(ctx context.Context, table string, columns []string, count int, make func(id int, at int64) []any) error {
+// insert adds count rows that newRow gives, with ids that go on from the highest.
+func (c *changer) insert(ctx context.Context, table string, columns []string, count int, newRow func(id int, at int64) []any) error {
 	id, err := c.next(ctx, table)
 	if err != nil {
 		return err
@@ -174,7 +174,7 @@ func (c *changer) insert(ctx context.Context, table string, columns []string, co
 	ins := newInserter(c.tx, table, columns)
 	defer ins.close()
 	for i := range count {
-		if err := ins.add(ctx, make(id+i, c.now())); err != nil {
+		if err := ins.add(ctx, newRow(id+i, c.now())); err != nil {
 			return err
 		}
 	}

@@ -21,14 +21,22 @@ var (
 )
 
 var (
-	customerColumns = []string{"id", "email", "name", "country", "phone", "birth_date", "newsletter",
-		"credit_limit", "preferences", "created_at", "updated_at", "deleted_at"}
-	productColumns = []string{"id", "sku", "name", "description", "price", "weight_kg", "active",
-		"released_on", "attributes", "thumbnail", "created_at", "updated_at", "deleted_at"}
-	orderColumns = []string{"id", "customer_id", "status", "total", "currency", "gift", "note",
-		"shipping", "ordered_on", "created_at", "updated_at", "deleted_at"}
-	itemColumns = []string{"order_id", "line_no", "product_id", "quantity", "unit_price", "discount",
-		"created_at", "updated_at"}
+	customerColumns = []string{
+		"id", "email", "name", "country", "phone", "birth_date", "newsletter",
+		"credit_limit", "preferences", "created_at", "updated_at", "deleted_at",
+	}
+	productColumns = []string{
+		"id", "sku", "name", "description", "price", "weight_kg", "active",
+		"released_on", "attributes", "thumbnail", "created_at", "updated_at", "deleted_at",
+	}
+	orderColumns = []string{
+		"id", "customer_id", "status", "total", "currency", "gift", "note",
+		"shipping", "ordered_on", "created_at", "updated_at", "deleted_at",
+	}
+	itemColumns = []string{
+		"order_id", "line_no", "product_id", "quantity", "unit_price", "discount",
+		"created_at", "updated_at",
+	}
 	eventColumns = []string{"id", "customer_id", "kind", "payload", "created_at"}
 )
 
@@ -40,7 +48,7 @@ type generator struct {
 }
 
 func newGenerator(round int) *generator {
-	return &generator{rng: rand.New(rand.NewPCG(seed, uint64(round)))}
+	return &generator{rng: rand.New(rand.NewPCG(seed, uint64(round)))} //nolint:gosec // the same shop every time is what is wanted
 }
 
 // spread gives the i-th of n rows its place in time: ascending, never equal.

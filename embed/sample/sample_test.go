@@ -250,8 +250,10 @@ func TestValues(t *testing.T) {
 func TestHighestWatermarkIsShared(t *testing.T) {
 	t.Parallel()
 	path := create(t, 1000)
-	watermark := map[string]string{"customers": "updated_at", "products": "updated_at", "orders": "updated_at",
-		"order_items": "updated_at", "events": "created_at"}
+	watermark := map[string]string{
+		"customers": "updated_at", "products": "updated_at", "orders": "updated_at",
+		"order_items": "updated_at", "events": "created_at",
+	}
 	db := openTest(t, path)
 	highest := map[string]string{}
 	for round := range 4 {
