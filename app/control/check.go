@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -46,11 +47,15 @@ func (s *Service) Check(ctx context.Context, cfg connectors.Config, opts connect
 	conn, ok := s.Registry[cfg.Type]
 	switch {
 	case !ok || opts.Source && conn.OpenSource == nil:
-		return TestResult{}, &connectors.Error{Kind: connectors.KindUnsupported, Op: "read from", Object: cfg.Type, Err: errors.New("it is no kind of source"),
-			Hint: "sources are " + strings.Join(s.Registry.Types(true, false), ", ")}
+		return TestResult{}, &connectors.Error{
+			Kind: connectors.KindUnsupported, Op: "read from", Object: cfg.Type, Err: errors.New("it is no kind of source"),
+			Hint: "sources are " + strings.Join(s.Registry.Types(true, false), ", "),
+		}
 	case opts.Destination && conn.OpenDestination == nil:
-		return TestResult{}, &connectors.Error{Kind: connectors.KindUnsupported, Op: "load into", Object: cfg.Type, Err: errors.New("it is no kind of destination"),
-			Hint: "destinations are " + strings.Join(s.Registry.Types(false, true), ", ")}
+		return TestResult{}, &connectors.Error{
+			Kind: connectors.KindUnsupported, Op: "load into", Object: cfg.Type, Err: errors.New("it is no kind of destination"),
+			Hint: "destinations are " + strings.Join(s.Registry.Types(false, true), ", "),
+		}
 	}
 	opts.Now = s.Now
 	started := s.Now()
@@ -113,7 +118,7 @@ func (s *Service) testSource(ctx context.Context, src model.Source, tables conne
 	cfg := sourceConfig(src)
 	var err error
 	if cfg.Password, err = s.unseal(src.PasswordEnc); err != nil {
-		return TestResult{}, err
+		return TestResult{}, fmt.Errorf("open the password of source %q: %w", src.Name, err)
 	}
 	r, err := s.Check(ctx, cfg, connectors.CheckOptions{Source: true, Tables: tables})
 	if err != nil {
@@ -169,7 +174,7 @@ func (s *Service) testDestination(ctx context.Context, dst model.Destination, pi
 	cfg := destinationConfig(dst)
 	var err error
 	if cfg.Password, err = s.unseal(dst.PasswordEnc); err != nil {
-		return TestResult{}, err
+		return TestResult{}, fmt.Errorf("open the password of destination %q: %w", dst.Name, err)
 	}
 	r, err := s.Check(ctx, cfg, connectors.CheckOptions{Destination: true, Targets: targets})
 	if err != nil {
