@@ -1,0 +1,299 @@
+package clickhouse
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	ch "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/uuid"
+
+	"arus/connectors"
+)
+
+const (
+	maxOpen     = 64               // connections; a load holds two
+	maxIdle     = 4                // of these kept between uses
+	cleanupTime = 10 * time.Second // what ending a query or removing a table may take after a cancel
+	// readTimeout only ends a connection that the operating system's keep-alive
+	// has not found dead: a statement may take hours without a word.
+	readTimeout = 24 * time.Hour
+)
+
+// db is one configured server.
+type db struct {
+	dialect
+	database string // the session's; empty is the server's choice
+	address  string // host:port, for errors
+	user     string
+	secret   connectors.Secret
+
+	conn   driver.Conn
+	closed atomic.Bool
+}
+
+// open connects once, so that a wrong configuration is found here and the
+// server's version is known.
+func open(ctx context.Context, cfg connectors.Config) (*db, error) {
+	options, err := configure(cfg)
+	if err != nil {
+		return nil, err
+	}
+	d := &db{database: cfg.Database, address: cfg.Address(), user: options.Auth.Username, secret: cfg.Password}
+	d.cluster = cfg.Options["cluster"]
+	if d.conn, err = ch.Open(&options); err != nil {
+		return nil, d.connectError(ctx, err)
+	}
+	if err := d.conn.Ping(ctx); err != nil {
+		_ = d.Close()
+		return nil, d.connectError(ctx, err)
+	}
+	hello, err := d.conn.ServerVersion()
+	if err != nil {
+		_ = d.Close()
+		return nil, d.connectError(ctx, err)
+	}
+	d.version = version{int(hello.Version.Major), int(hello.Version.Minor)}
+	if !d.version.atLeast(18, 16) {
+		_ = d.Close()
+		return nil, &connectors.Error{
+			Kind: connectors.KindUnsupported, Op: opConnect, Object: d.address,
+			Err: fmt.Errorf("the server is ClickHouse %s", hello.Version), Hint: "ClickHouse 18.16 or later is needed",
+		}
+	}
+	return d, nil
+}
+
+const opConnect = "connect to"
+
+var knownOptions = []string{"cluster", "compression", "connect_timeout", "sslmode", "sslrootcert"}
+
+// configure turns the fields into the driver's options.
+func configure(cfg connectors.Config) (ch.Options, error) {
+	invalid := func(hint, format string, args ...any) (ch.Options, error) {
+		return ch.Options{}, &connectors.Error{Kind: connectors.KindInvalid, Op: opConnect, Object: cfg.Address(), Err: fmt.Errorf(format, args...), Hint: hint}
+	}
+	var unknown []string
+	for name := range cfg.Options {
+		if !slices.Contains(knownOptions, name) {
+			unknown = append(unknown, name)
+		}
+	}
+	if len(unknown) > 0 {
+		slices.Sort(unknown)
+		return invalid("the options are "+strings.Join(knownOptions, ", "), "unknown option %s", strings.Join(unknown, ", "))
+	}
+	switch {
+	case cfg.Host == "":
+		return invalid("give a host", "no host is given")
+	case cfg.Port < 0 || cfg.Port > 65535:
+		return invalid("give a port from 1 to 65535", "the port is %d", cfg.Port)
+	}
+	timeout := 10 * time.Second
+	if text, ok := cfg.Options["connect_timeout"]; ok {
+		seconds, err := strconv.Atoi(text)
+		if err != nil || seconds < 1 || seconds > 3600 {
+			return invalid("give whole seconds from 1 to 3600", "connect_timeout is %q", text)
+		}
+		timeout = time.Duration(seconds) * time.Second
+	}
+	compression := ch.CompressionLZ4
+	switch text := cfg.Options["compression"]; text {
+	case "":
+		if ip := net.ParseIP(cfg.Host); cfg.Host == "localhost" || ip != nil && ip.IsLoopback() {
+			compression = ch.CompressionNone
+		}
+	case "none":
+		compression = ch.CompressionNone
+	case "lz4":
+	default:
+		return invalid("give lz4 or none", "compression is %q", text)
+	}
+	security, err := tlsConfig(cfg)
+	if err != nil {
+		return invalid("", "%w", err)
+	}
+	address := net.JoinHostPort(cfg.Host, strconv.Itoa(cmp.Or(cfg.Port, defaultPort)))
+	return ch.Options{
+		Protocol:     ch.Native,
+		Addr:         []string{address},
+		Auth:         ch.Auth{Database: cfg.Database, Username: cmp.Or(cfg.Username, "default"), Password: cfg.Password.Reveal()},
+		Compression:  &ch.Compression{Method: compression},
+		DialTimeout:  timeout,
+		ReadTimeout:  readTimeout,
+		MaxOpenConns: maxOpen,
+		MaxIdleConns: maxIdle,
+		DialContext: func(ctx context.Context, address string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, timeout)
+			defer cancel()
+			if security != nil {
+				return (&tls.Dialer{Config: security}).DialContext(ctx, "tcp", address)
+			}
+			return (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		},
+	}, nil
+}
+
+// tlsConfig follows libpq's names: require encrypts without checking unless a
+// root certificate is given, verify-ca checks the chain, verify-full the host
+// name as well. The server listens for TLS on a port of its own, so nothing can
+// be negotiated: without the option the port decides.
+func tlsConfig(cfg connectors.Config) (*tls.Config, error) {
+	mode, rootFile := cfg.Options["sslmode"], cfg.Options["sslrootcert"]
+	if mode == "" {
+		mode = "disable"
+		if cfg.Port == tlsPort || rootFile != "" {
+			mode = "verify-full"
+		}
+	}
+	if !slices.Contains([]string{"disable", "require", "verify-ca", "verify-full"}, mode) {
+		return nil, fmt.Errorf("sslmode is %q, not disable, require, verify-ca or verify-full", mode)
+	}
+	if mode == "disable" {
+		return nil, nil //nolint:nilnil // no TLS
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: cfg.Host}
+	if rootFile != "" {
+		pem, err := os.ReadFile(rootFile)
+		if err != nil {
+			return nil, fmt.Errorf("sslrootcert: %w", err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("sslrootcert: %s holds no certificate", rootFile)
+		}
+		if mode == "require" {
+			mode = "verify-ca"
+		}
+	}
+	switch mode {
+	case "require":
+		config.InsecureSkipVerify = true //nolint:gosec // what the mode means: encryption without authentication
+	case "verify-ca":
+		config.InsecureSkipVerify = true //nolint:gosec // the chain is verified below, without the host name
+		config.VerifyConnection = verifyChain(config.RootCAs)
+	}
+	return config, nil
+}
+
+func verifyChain(roots *x509.CertPool) func(tls.ConnectionState) error {
+	return func(state tls.ConnectionState) error {
+		options := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool()}
+		for _, cert := range state.PeerCertificates[1:] {
+			options.Intermediates.AddCert(cert)
+		}
+		_, err := state.PeerCertificates[0].Verify(options)
+		return err
+	}
+}
+
+// connect gives the connections, unless they were closed.
+func (d *db) connect() (driver.Conn, error) {
+	if d.closed.Load() {
+		return nil, &connectors.Error{Kind: connectors.KindInvalid, Op: opConnect, Object: d.address, Err: errors.New("the connector is closed")}
+	}
+	return d.conn, nil
+}
+
+// Close ends the idle connections; those in use end when they are released.
+func (d *db) Close() error {
+	if d.closed.CompareAndSwap(false, true) {
+		return d.conn.Close()
+	}
+	return nil
+}
+
+// session gives the settings of every statement. Old servers take numbers only.
+func (d *db) session() ch.Settings {
+	settings := ch.Settings{}
+	if d.version.atLeast(21, 11) {
+		settings["async_insert"] = 0 // an insert is done when the server says so
+	}
+	if d.cluster != "" {
+		settings["insert_deduplicate"] = 0 // equal blocks are rows that are equal, not repetitions
+	}
+	return settings
+}
+
+// begin prepares a statement that is killed on the server when ctx ends: the
+// driver cancels by closing its connection, which the server may be slow to
+// notice. Call done when the statement has ended.
+func (d *db) begin(ctx context.Context, settings ch.Settings) (query context.Context, done func()) {
+	all := d.session()
+	for name, value := range settings {
+		all[name] = value
+	}
+	id := "arus-" + uuid.NewString()
+	killed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(killed)
+		d.kill(id)
+	})
+	return ch.Context(ctx, ch.WithQueryID(id), ch.WithSettings(all)), func() {
+		if !stop() {
+			<-killed
+		}
+	}
+}
+
+func (d *db) kill(id string) {
+	ctx, cancel := context.WithTimeout(context.Background(), cleanupTime)
+	defer cancel()
+	if pool, err := d.connect(); err == nil {
+		_ = pool.Exec(ctx, killQuery(id))
+	}
+}
+
+// exec runs a statement that gives no rows.
+func (d *db) exec(ctx context.Context, sql string) error {
+	pool, err := d.connect()
+	if err != nil {
+		return err
+	}
+	query, done := d.begin(ctx, nil)
+	defer done()
+	return pool.Exec(query, sql)
+}
+
+// query runs one statement and hands each row to scan.
+func (d *db) query(ctx context.Context, sql string, scan func(driver.Rows) error) (err error) {
+	pool, err := d.connect()
+	if err != nil {
+		return err
+	}
+	// The driver's reader waits for its rows to be taken: it ends with this context.
+	ctx, cancel := context.WithCancel(ctx)
+	query, done := d.begin(ctx, nil)
+	defer done()
+	rows, err := pool.Query(query, sql)
+	if err != nil {
+		cancel()
+		return err
+	}
+	complete := false
+	defer func() {
+		if !complete {
+			cancel()
+		}
+		err = errors.Join(err, rows.Close())
+		cancel()
+	}()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	complete = true
+	return rows.Err()
+}
