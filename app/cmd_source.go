@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"arus/app/control"
+	"arus/app/engine"
 	"arus/app/model"
 	"arus/connectors"
 )
@@ -44,6 +45,7 @@ func (env *environment) sourceAdd() *cobra.Command {
 	f.StringSliceVar(&in.Schemas, "schemas", nil, "`schemas` to look in (default the source's own)")
 	f.StringSliceVar(&in.Include, "include", nil, "tables to take: `globs` (default all)")
 	f.StringSliceVar(&in.Exclude, "exclude", nil, "tables to leave out: `globs`")
+	f.BoolVar(&in.Views, "views", false, "take views and materialised views too")
 	password.add(cmd)
 	return cmd
 }
@@ -106,9 +108,9 @@ func (env *environment) discoverCommand(noun, short string, discover func(*contr
 				if env.flags.json {
 					return writeJSON(env.Out, map[string]any{"tables": tableViews(tables)})
 				}
-				t := newTable(env.Out, "SCHEMA", "TABLE", "ROWS (ESTIMATE)", "COLUMNS", "KEY")
+				t := newTable(env.Out, "SCHEMA", "TABLE", "ROWS (ESTIMATE)", "COLUMNS", "KEY", "WATERMARK", "WARNINGS")
 				for _, x := range tables {
-					t.row(dash(x.Schema), x.Name, estimate(x.RowEstimate), len(x.Columns), dash(strings.Join(x.PrimaryKey, ", ")))
+					t.row(dash(x.Schema), x.Name, estimate(x.RowEstimate), len(x.Columns), dash(strings.Join(x.PrimaryKey, ", ")), dash(engine.Advise(x).Column), dash(strings.Join(engine.Advise(x).Warnings, "; ")))
 				}
 				return env.endList(t, len(tables), len(tables), "tables", "")
 			})
@@ -124,6 +126,8 @@ type tableView struct {
 	RowEstimate int64        `json:"row_count_estimate"`
 	PrimaryKey  []string     `json:"primary_key"`
 	Columns     []columnView `json:"columns"`
+
+	Watermark engine.Advice `json:"watermark_advice"`
 }
 
 type columnView struct {
@@ -136,7 +140,7 @@ type columnView struct {
 func tableViews(tables []connectors.Table) []tableView {
 	views := make([]tableView, len(tables))
 	for i, t := range tables {
-		v := tableView{Schema: t.Schema, Name: t.Name, View: t.View, RowEstimate: t.RowEstimate, PrimaryKey: append([]string{}, t.PrimaryKey...), Columns: []columnView{}}
+		v := tableView{Schema: t.Schema, Name: t.Name, View: t.View, RowEstimate: t.RowEstimate, PrimaryKey: append([]string{}, t.PrimaryKey...), Columns: []columnView{}, Watermark: engine.Advise(t)}
 		for _, c := range t.Columns {
 			v.Columns = append(v.Columns, columnView{Name: c.Name, Type: c.Type.String(), Native: c.Native, Nullable: c.Nullable})
 		}

@@ -77,6 +77,7 @@ reference: ${env:NAME} or ${file:PATH}.`,
 	f.StringVar(&to, "to", "", "`URL` of the database to load")
 	f.StringSliceVar(&req.Tables, "tables", nil, "tables to copy: names or `globs`, separated by commas (default all)")
 	f.StringSliceVar(&req.Exclude, "exclude", nil, "tables to leave out: names or `globs`")
+	f.BoolVar(&req.Views, "views", false, "copy views and materialised views too")
 	f.StringVar(&req.SourceSchema, "source-schema", "", "`schema` to read (default the source's own)")
 	f.StringVar(&req.TargetSchema, "target-schema", "", "`schema` to load into (default "+model.DefaultTargetSchema+")")
 	f.StringVar(&mode, "mode", string(model.SyncAuto), "auto, incremental or full_refresh")

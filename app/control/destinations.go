@@ -34,7 +34,8 @@ func (s *Service) AddDestination(ctx context.Context, in DestinationInput) (mode
 	if dst.PasswordEnc, err = s.seal(in.Connection.Password); err != nil {
 		return model.Destination{}, err
 	}
-	return dst, s.Store.CreateDestination(ctx, &dst)
+	err = s.Store.CreateDestination(ctx, &dst)
+	return dst, err
 }
 
 // ListDestinations gives one page of the destinations and how many there are.

@@ -45,7 +45,7 @@ func (s *Service) AddPipeline(ctx context.Context, in PipelineInput) (model.Pipe
 		return model.Pipeline{}, err
 	}
 	defer func() { _ = source.Close() }()
-	sel := selection{Schemas: src.SchemaInclude, Include: src.TableInclude, Exclude: src.TableExclude}
+	sel := selectionOf(src)
 	if len(in.Tables) > 0 {
 		sel.Include = in.Tables
 	}
@@ -72,7 +72,8 @@ func (s *Service) AddPipeline(ctx context.Context, in PipelineInput) (model.Pipe
 	if err := s.checkPipeline(ctx, p, dst, found); err != nil {
 		return model.Pipeline{}, err
 	}
-	return p, s.Store.CreatePipeline(ctx, &p)
+	err = s.Store.CreatePipeline(ctx, &p)
+	return p, err
 }
 
 // pipelineTable configures a discovered table by the defaults.
@@ -199,8 +200,10 @@ func (s *Service) checkPipeline(ctx context.Context, p model.Pipeline, dst model
 		}
 		ref := names.Target(table, t)
 		if by, ok := taken[ref]; ok {
-			faults = append(faults, model.FieldError{Field: fmt.Sprintf("tables[%d].target_table", i),
-				Message: fmt.Sprintf("%s is already written by %s: give %s another target schema or table", ref, by, t.Key())})
+			faults = append(faults, model.FieldError{
+				Field:   fmt.Sprintf("tables[%d].target_table", i),
+				Message: fmt.Sprintf("%s is already written by %s: give %s another target schema or table", ref, by, t.Key()),
+			})
 			continue
 		}
 		taken[ref] = fmt.Sprintf("table %q of the same pipeline", t.Key())

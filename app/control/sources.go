@@ -16,12 +16,14 @@ type SourceInput struct {
 	Schemas    []string
 	Include    []string
 	Exclude    []string
+	Views      bool // views and materialised views too
 }
 
 // AddSource stores a source with its password sealed. It does not connect.
 func (s *Service) AddSource(ctx context.Context, in SourceInput) (model.Source, error) {
 	src := sourceOf(in.Connection)
 	src.Name, src.SchemaInclude, src.TableInclude, src.TableExclude = in.Name, in.Schemas, in.Include, in.Exclude
+	src.Options.Views = in.Views
 	if in.SyncMethod != "" {
 		src.SyncMethod = in.SyncMethod
 	}
@@ -32,7 +34,8 @@ func (s *Service) AddSource(ctx context.Context, in SourceInput) (model.Source, 
 	if src.PasswordEnc, err = s.seal(in.Connection.Password); err != nil {
 		return model.Source{}, err
 	}
-	return src, s.Store.CreateSource(ctx, &src)
+	err = s.Store.CreateSource(ctx, &src)
+	return src, err
 }
 
 // ListSources gives one page of the sources and how many there are.
@@ -78,5 +81,5 @@ func (s *Service) discover(ctx context.Context, src model.Source) ([]connectors.
 		return nil, err
 	}
 	defer func() { _ = source.Close() }()
-	return source.Tables(ctx, connectors.TableFilter{Schemas: src.SchemaInclude, Include: src.TableInclude, Exclude: src.TableExclude})
+	return source.Tables(ctx, selectionOf(src).filter())
 }

@@ -31,6 +31,7 @@ type SyncRequest struct {
 	Parallel     int
 	FullRefresh  bool // read everything once more, whatever the mode
 	Policies     model.Policies
+	Views        bool // views and materialised views too
 	Progress     func(engine.Event)
 }
 
@@ -83,7 +84,7 @@ func (s *Service) openBoth(ctx context.Context, req SyncRequest) (connectors.Sou
 // syncOpened selects the tables, stores the pipeline and runs it. When it
 // returns without a run, the caller closes the connections.
 func (s *Service) syncOpened(ctx context.Context, req SyncRequest, key string, p model.Pipeline, source connectors.Source, destination connectors.Destination) (engine.Report, error) {
-	sel := selection{Include: req.Tables, Exclude: req.Exclude}
+	sel := selection{Include: req.Tables, Exclude: req.Exclude, Views: req.Views}
 	if req.SourceSchema != "" {
 		sel.Schemas = []string{req.SourceSchema}
 	}
@@ -256,49 +257,4 @@ func (s *Service) destinationNameTaken(ctx context.Context, name string) bool {
 func (s *Service) pipelineNameTaken(ctx context.Context, name string) bool {
 	_, err := s.Store.FindPipeline(ctx, name)
 	return err == nil
-}
-
-// selection says which tables a person wants.
-type selection struct {
-	Schemas, Include, Exclude []string
-}
-
-// tables discovers the selection. A name that is no pattern must exist.
-func (sel selection) tables(ctx context.Context, source connectors.Source) ([]connectors.Table, error) {
-	found, err := source.Tables(ctx, connectors.TableFilter{Schemas: sel.Schemas, Include: sel.Include, Exclude: sel.Exclude})
-	if err != nil {
-		return nil, err
-	}
-	var missing []string
-	for _, pattern := range sel.Include {
-		if strings.ContainsAny(pattern, "*?[{\\") {
-			continue
-		}
-		if !slices.ContainsFunc(found, func(t connectors.Table) bool { return t.Name == pattern || t.String() == pattern }) {
-			missing = append(missing, pattern)
-		}
-	}
-	if len(missing) == 0 && len(found) > 0 {
-		return found, nil
-	}
-	all, err := source.Tables(ctx, connectors.TableFilter{Schemas: sel.Schemas})
-	if err != nil {
-		return nil, err
-	}
-	have := make([]string, 0, len(all))
-	for _, t := range all {
-		have = append(have, t.Name)
-	}
-	slices.Sort(have)
-	if len(have) > 20 {
-		have = append(have[:20], fmt.Sprintf("and %d more", len(all)-20))
-	}
-	hint := "the source has " + strings.Join(have, ", ")
-	if len(all) == 0 {
-		hint = "the source has no table that this user may see; check the database, the schema and the user's privileges"
-	}
-	if len(missing) > 0 {
-		return nil, fault("the selection", "tables", "%s not found (excluded tables count as not found); %s", strings.Join(missing, ", "), hint)
-	}
-	return nil, fault("the selection", "tables", "no table matches; %s", hint)
 }

@@ -91,6 +91,7 @@ func (o TLSOptions) validate(f *faults) {
 type SourceOptions struct {
 	TLS    TLSOptions        `json:"tls,omitzero"`
 	Params map[string]string `json:"params,omitempty"` // further options of the connection URL
+	Views  bool              `json:"views,omitempty"`  // views and materialised views are tables too
 }
 
 // Source is a database that tables are read from. PasswordEnc is sealed; no field holds a secret in the clear.
