@@ -224,6 +224,9 @@ type target struct {
 	q    string
 
 	asText func(column string) string
+
+	schema  string // where typed tables land
+	letters string // the dead letters' table, quoted
 }
 
 // TestChinook copies the music store between every pair of the first milestone,
@@ -386,7 +389,7 @@ func (c chinook) columns(t *testing.T, table string) []string {
 
 func postgresTarget(t *testing.T) target {
 	d := postgresDatabase(t)
-	return target{url: d.url, read: d.rows, asText: d.asText, q: `"`, name: func(table string) string {
+	return target{url: d.url, schema: "analytics", letters: "staging._dead_letters", read: d.rows, asText: d.asText, q: `"`, name: func(table string) string {
 		return `analytics."` + model.Slug(table) + `"`
 	}}
 }
@@ -398,7 +401,7 @@ func mariadbTarget(t *testing.T) target {
 		t.Fatal(err)
 	}
 	schema := strings.TrimPrefix(u.Path, "/") // a database of the test's own stands for the schema
-	return target{url: d.url, args: []string{"--target-schema", schema}, read: d.rows, asText: d.asText, q: "`", name: func(table string) string {
+	return target{url: d.url, args: []string{"--target-schema", schema}, schema: schema, letters: "staging._dead_letters", read: d.rows, asText: d.asText, q: "`", name: func(table string) string {
 		return "`" + schema + "`.`" + model.Slug(table) + "`"
 	}}
 }
