@@ -25,6 +25,7 @@ func New() connectors.Connector {
 		Schemes:       []string{"clickhouse"},
 		DefaultPort:   defaultPort,
 		MaxIdentifier: maxIdentifier,
+		Check:         check,
 		OpenSource: func(ctx context.Context, cfg connectors.Config) (connectors.Source, error) {
 			db, err := open(ctx, cfg)
 			if err != nil {
