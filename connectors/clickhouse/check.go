@@ -156,8 +156,10 @@ func (t *test) tryRead(ctx context.Context, found *connectors.Stage) error {
 		}
 	}
 	if len(refused) > 0 {
-		return &connectors.Error{Kind: connectors.KindPermission, Hint: "an administrator lets the user read, or the source leaves them out",
-			Err: fmt.Errorf("%s of %d may not be read: %s", connectors.Count(len(refused), "table"), len(tables), connectors.SomeOf(refused))}
+		return &connectors.Error{
+			Kind: connectors.KindPermission, Hint: "an administrator lets the user read, or the source leaves them out",
+			Err: fmt.Errorf("%s of %d may not be read: %s", connectors.Count(len(refused), "table"), len(tables), connectors.SomeOf(refused)),
+		}
 	}
 	for _, name := range t.opts.Tables.Names {
 		if !slices.Contains(names, name) {
