@@ -169,16 +169,18 @@ func TestNamesThatDifferInCase(t *testing.T) {
 	}
 }
 
-func TestDatesThatAreNoneAreRefused(t *testing.T) {
+// TestDatesThatNoCalendarHasKeepTheirSpelling: the pipeline's policy decides
+// about them, so the source passes them on as they are.
+func TestDatesThatNoCalendarHasKeepTheirSpelling(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	f.exec("CREATE TABLE z (id int PRIMARY KEY, d date, dt datetime)", "INSERT INTO z VALUES (1, '0000-00-00', '2026-00-00'), (2, '2026-02-31', NULL)")
+	f.exec("CREATE TABLE z (id int PRIMARY KEY, d date, dt datetime(6))", "SET STATEMENT sql_mode = 'ALLOW_INVALID_DATES' FOR INSERT INTO z VALUES (1, '0000-00-00', '2026-00-00'), (2, '2026-02-31', NULL), (3, NULL, '0000-00-00 00:00:00')")
 	s := f.source()
 	table := f.table(s, "z")
-	for _, tt := range []struct{ column, value string }{{"d", "0000-00-00"}, {"dt", "2026-00-00 00:00:00"}} {
-		c, _ := table.Column(tt.column)
-		_, err := read(t.Context(), s, connectors.ReadRequest{Table: table, Columns: []connectors.Column{c}})
-		wantKind(t, err, connectors.KindType, "z."+tt.column, tt.value, "leave the column out")
+	got := f.read(s, connectors.ReadRequest{Table: table, Columns: table.Columns, OrderBy: []string{"id"}})
+	want := []string{`"1"|"0000-00-00"|"2026-00-00T00:00:00"`, `"2"|"2026-02-31"|NULL`, `"3"|NULL|"0000-00-00T00:00:00"`}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
 	}
 }
 
