@@ -22,7 +22,7 @@ func TestErrorText(t *testing.T) {
 		{Error{Op: "read", Object: "orders"}, "read orders"},
 		{Error{Op: "read", Err: io.EOF}, "read: EOF"},
 		{Error{Op: "read", Hint: "try again"}, "read (try again)"},
-		{Error{Op: "read", Err: errors.New("ERROR:\n\tsyntax  error\r\n at 1\n")}, "read: ERROR: syntax error at 1"},
+		{Error{Op: "read", Err: errors.New("ERROR:\n\tsyntax  error\r\n at 1\n")}, "read: ERROR: syntax error at 1"}, //nolint:revive // as servers write it
 		{Error{Op: "read", Object: "a\nb\x1b[31m", Hint: "x\ry", Err: errors.New("bell\a")}, "read a b [31m: bell  (x y)"},
 		{Error{Op: "read", Object: "a  b", Err: &Error{Op: "scan", Object: "c"}}, "read a  b: scan c"},
 		{Error{Op: "read", Object: "表 🚲"}, "read 表 🚲"},

@@ -194,7 +194,7 @@ func TestListRuns(t *testing.T) {
 func TestRescueRuns(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s, clk := openWithClock(t, dir)
+	s, _ := openWithClock(t, dir)
 	ctx := t.Context()
 	done := startRun(t, s, "p0")
 	done, err := s.FinishRun(ctx, done.ID, RunResult{Status: model.RunSuccess})
@@ -211,7 +211,7 @@ func TestRescueRuns(t *testing.T) {
 	}
 	closeNow(t, s)
 
-	s, clk = openWithClock(t, dir)
+	s, clk := openWithClock(t, dir)
 	clk.advance(time.Hour)
 	rescued, err := s.RescueRuns(ctx, "the program stopped")
 	if err != nil {

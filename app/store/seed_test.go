@@ -71,13 +71,19 @@ func tableInfo(t *testing.T, s *Store, table string) map[string]tableColumn {
 		}
 		info[name] = c
 	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
 	return info
 }
 
 // texts returns the single text column of a query.
 func texts(t *testing.T, s *Store, query string, args ...any) []string {
 	t.Helper()
-	list, err := collect(t.Context(), s.reader, func(row scanner) (v string, err error) { return v, row.Scan(&v) }, query, args...)
+	list, err := collect(t.Context(), s.reader, func(row scanner) (v string, err error) {
+		err = row.Scan(&v)
+		return v, err
+	}, query, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +91,7 @@ func texts(t *testing.T, s *Store, query string, args ...any) []string {
 }
 
 // wantDefault maps the data model's default to what SQLite stores for it; expressions are recognised by their function.
-func wantDefault(constraints string) (want string, any bool) {
+func wantDefault(constraints string) (want string, has bool) {
 	m := regexp.MustCompile(`default (\S+)`).FindStringSubmatch(constraints)
 	if m == nil {
 		return "", false
@@ -168,7 +174,7 @@ func checkColumn(t *testing.T, s *Store, c seedColumn) (faults []string) {
 		fault("NOT NULL %v, want %v", got.notNull, want)
 	}
 	want, has := wantDefault(c.Constraints)
-	if has != got.fallback.Valid || want != got.fallback.String && !(strings.Contains(want, "(") && strings.Contains(got.fallback.String, want)) {
+	if has != got.fallback.Valid || want != got.fallback.String && (!strings.Contains(want, "(") || !strings.Contains(got.fallback.String, want)) {
 		fault("default %q, want %q", got.fallback.String, want)
 	}
 	if strings.Contains(c.Constraints, "UNIQUE") && !slices.Contains(uniqueIndexes(t, s, c.Table), c.Name) {

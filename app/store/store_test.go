@@ -121,7 +121,7 @@ func TestOpenRefuses(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer f.Close()
+			defer func() { _ = f.Close() }()
 			if _, err := f.WriteAt([]byte(strings.Repeat("x", 8000)), 100); err != nil {
 				t.Fatal(err)
 			}
@@ -146,7 +146,7 @@ func TestOpenRefuses(t *testing.T) {
 			for range 2 { // the second time shows that the first left no lock behind
 				s, err := Open(t.Context(), dir, Options{})
 				if err == nil {
-					s.Close()
+					_ = s.Close()
 					t.Fatal("Open succeeded")
 				}
 				if !strings.Contains(err.Error(), tc.want) || tc.is != nil && !errors.Is(err, tc.is) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	driver "github.com/go-sql-driver/mysql"
 
 	"arus/connectors"
 )
@@ -84,14 +85,22 @@ type reading struct {
 }
 
 func (r *reading) read(ctx context.Context, req connectors.ReadRequest, emit func(arrow.RecordBatch) error) error {
-	// The snapshot comes before the look at the columns, so that both see one table.
-	for _, statement := range []string{"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"} {
+	for _, statement := range []string{"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION READ ONLY"} {
 		if _, err := r.ss.exec(ctx, statement); err != nil {
 			return err
 		}
 	}
-	if err := r.look(ctx, req.Columns); err != nil {
+	// Opening the table first keeps it from being replaced until the end, so that the look at the columns and the
+	// snapshot, which begins with the first row read, are of one table. A snapshot older than the table shows it empty.
+	_, opened := r.ss.exec(ctx, "SELECT 1 FROM "+qualified(r.table)+" LIMIT 0")
+	if e, ok := errors.AsType[*driver.MySQLError](opened); opened != nil && (!ok || e.Number != noSuchTable) {
+		return opened
+	}
+	if err := r.look(ctx, req.Columns); err != nil { // says better than the server that there is no such table
 		return err
+	}
+	if opened != nil {
+		return opened
 	}
 	statement, err := r.statement(req)
 	if err != nil {

@@ -116,14 +116,14 @@ func (n native) logical() connectors.Type {
 // enumValues reads the values out of enum('a','b”c'): a quote is doubled,
 // control characters and backslashes stand behind a backslash whatever the mode.
 func enumValues(column string) []string {
-	open := strings.IndexByte(column, '(')
-	if open < 0 {
+	_, rest, ok := strings.Cut(column, "(")
+	if !ok {
 		return nil
 	}
 	var values []string
 	var b strings.Builder
 	inside := false
-	for s := column[open+1:]; s != ""; s = s[1:] {
+	for s := rest; s != ""; s = s[1:] {
 		switch {
 		case !inside:
 			inside = s[0] == '\''

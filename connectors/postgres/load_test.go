@@ -245,7 +245,7 @@ func TestOneLoadPerTarget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer other.Close()
+	defer func() { _ = other.Close() }()
 	second := pairRequest(connectors.Replace)
 	second.LockWait = time.Millisecond
 	_, err = other.Begin(t.Context(), second)

@@ -207,7 +207,7 @@ func TestPermissionErrorsSayTheGrant(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer source.Close()
+	defer func() { _ = source.Close() }()
 	tables, err := source.Tables(t.Context(), connectors.TableFilter{})
 	if err != nil || len(tables) != 1 {
 		t.Fatal(tables, err)
@@ -218,7 +218,7 @@ func TestPermissionErrorsSayTheGrant(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer dest.Close()
+	defer func() { _ = dest.Close() }()
 	_, err = dest.Begin(t.Context(), pairRequest(connectors.Replace))
 	wantKind(t, err, connectors.KindPermission, `CREATE ON SCHEMA "analytics" TO `+ident(user))
 	req := pairRequest(connectors.Replace)
@@ -285,7 +285,7 @@ func TestNothingComesFromTheEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer source.Close()
+	defer func() { _ = source.Close() }()
 	conn, err := source.(*Source).acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)

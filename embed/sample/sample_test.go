@@ -58,33 +58,39 @@ func dump(t testing.TB, path string) map[string]string {
 	db := openTest(t, path)
 	sums := map[string]string{}
 	for _, table := range Tables() {
-		rows, err := db.Query("SELECT * FROM " + table + " ORDER BY 1, 2")
-		if err != nil {
-			t.Fatal(err)
-		}
-		columns, err := rows.Columns()
-		if err != nil {
-			t.Fatal(err)
-		}
-		values, pointers := make([]any, len(columns)), make([]any, len(columns))
-		for i := range values {
-			pointers[i] = &values[i]
-		}
-		h := sha256.New()
-		for rows.Next() {
-			if err := rows.Scan(pointers...); err != nil {
-				t.Fatal(err)
-			}
-			for i, v := range values {
-				_, _ = fmt.Fprintf(h, "%s=%T:%v|", columns[i], v, v)
-			}
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			t.Fatal(err)
-		}
-		sums[table] = fmt.Sprintf("%x", h.Sum(nil)[:8])
+		sums[table] = dumpTable(t, db, table)
 	}
 	return sums
+}
+
+func dumpTable(t testing.TB, db *sql.DB, table string) string {
+	t.Helper()
+	rows, err := db.Query("SELECT * FROM " + table + " ORDER BY 1, 2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	columns, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, pointers := make([]any, len(columns)), make([]any, len(columns))
+	for i := range values {
+		pointers[i] = &values[i]
+	}
+	h := sha256.New()
+	for rows.Next() {
+		if err := rows.Scan(pointers...); err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range values {
+			_, _ = fmt.Fprintf(h, "%s=%T:%v|", columns[i], v, v)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%x", h.Sum(nil)[:8])
 }
 
 func TestCreateCounts(t *testing.T) {
