@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"arus/connectors/conformance"
@@ -13,7 +14,7 @@ func TestConformance(t *testing.T) { //nolint:paralleltest // it looks for gorou
 		t.Run(name, func(t *testing.T) {
 			conformance.Run(t, func(t testing.TB) *conformance.Harness {
 				f := fixtureOf(t, url(t))
-				return &conformance.Harness{Connector: NewMariaDB(), Config: f.cfg, Schema: f.cfg.Database, Schemas: true,
+				return &conformance.Harness{Connector: NewMariaDB(), Config: f.cfg, Schema: f.cfg.Database, Schemas: true, Name: func(name string) string { return strings.ReplaceAll(name, "😀", "\uffe5") }, // names end at U+FFFF
 					DropSchema: func(t testing.TB, name string) {
 						if _, err := f.db.ExecContext(context.WithoutCancel(t.Context()), "DROP DATABASE IF EXISTS "+ident(name)); err != nil {
 							t.Error(err)

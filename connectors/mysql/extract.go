@@ -93,10 +93,10 @@ func (r *reading) read(ctx context.Context, req connectors.ReadRequest, emit fun
 	// Opening the table first keeps it from being replaced until the end, so that the look at the columns and the
 	// snapshot, which begins with the first row read, are of one table. A snapshot older than the table shows it empty.
 	_, opened := r.ss.exec(ctx, "SELECT 1 FROM "+qualified(r.table)+" LIMIT 0")
-	if e, ok := errors.AsType[*driver.MySQLError](opened); opened != nil && (!ok || e.Number != noSuchTable) {
+	if _, answered := errors.AsType[*driver.MySQLError](opened); opened != nil && !answered {
 		return opened
 	}
-	if err := r.look(ctx, req.Columns); err != nil { // says better than the server that there is no such table
+	if err := r.look(ctx, req.Columns); err != nil { // says better than the server what is missing
 		return err
 	}
 	if opened != nil {

@@ -299,6 +299,9 @@ func (f flavour) targetColumns(object string, columns []connectors.Column, key [
 	row := 0
 	out := make([]column, len(columns))
 	for i, c := range columns {
+		if strings.ContainsFunc(c.Name, func(r rune) bool { return r > 0xffff }) {
+			return nil, typeError("create table", object+"."+c.Name, "rename the column at the source, or leave it out", "names cannot hold characters beyond U+FFFF, such as emoji, here")
+		}
 		out[i] = column{Column: c, key: isKey[strings.ToLower(c.Name)]}
 		var err error
 		if out[i].definition, err = f.nativeType(object, c, out[i].key, share, &row); err != nil {

@@ -78,6 +78,16 @@ func TestLogicalToNative(t *testing.T) {
 	golden(t, "logical_to_native.txt", b.String())
 }
 
+func TestNamesBeyondTheServersAreRefusedByName(t *testing.T) {
+	t.Parallel()
+	for _, f := range []flavour{mysql8, maria10} {
+		_, err := f.targetColumns("shop.t", []connectors.Column{{Name: "plain", Type: connectors.Type{Kind: connectors.Int32}}, {Name: "x😀", Type: connectors.Type{Kind: connectors.Int32}}}, nil)
+		if err == nil || !strings.Contains(err.Error(), "shop.t.x😀") {
+			t.Errorf("an emoji in a name gives %v", err)
+		}
+	}
+}
+
 func TestNativeToLogical(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
