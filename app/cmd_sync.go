@@ -51,7 +51,7 @@ reference: ${env:NAME} or ${file:PATH}.`,
 			}
 			for name, value := range policies {
 				if !req.Policies.Set(name, strings.ReplaceAll(value, "-", "_")) {
-					return &usageError{errors.New("--policy knows nul, utf8, date and number, not " + name)}
+					return &usageError{errors.New("--policy knows nul, utf8, date, number and long, not " + name)}
 				}
 			}
 			req.LookbackSecs = int((lookback + time.Second - 1) / time.Second)
@@ -85,7 +85,7 @@ reference: ${env:NAME} or ${file:PATH}.`,
 	f.StringSliceVar(&req.Key, "key", nil, "key `columns` of the targets (default each table's primary key)")
 	f.StringVar(&req.Watermark, "watermark", "", "`column` that says which rows are new (default found by name and type)")
 	f.DurationVar(&lookback, "lookback", 0, "read this far behind the watermark again, for rows that were committed late")
-	f.StringToStringVar(&policies, "policy", nil, "values the destination cannot hold: nul, utf8, date, number = replace, dead_letter or fail `(KIND=POLICY,...)`")
+	f.StringToStringVar(&policies, "policy", nil, "values the destination cannot hold: nul, utf8, date, number, long = replace, dead_letter or fail `(KIND=POLICY,...)`")
 	f.IntVar(&req.Parallel, "parallel", 0, "tables at a time (default 2)")
 	return cmd
 }

@@ -98,3 +98,30 @@ func TestPoliciesForValuesTheDestinationCannotHold(t *testing.T) {
 		}
 	}
 }
+
+// TestValuesOverTheTargetsLength: a key of unbounded text is a varchar in
+// MariaDB. What is longer follows the policy; a key is never cut, because the
+// cut one may be another row's.
+func TestValuesOverTheTargetsLength(t *testing.T) {
+	t.Parallel()
+	from := postgresDatabase(t)
+	from.exec(t, `CREATE TABLE odd (id text PRIMARY KEY, v int)`, `INSERT INTO odd VALUES ('short', 1), (repeat('é', 768), 2), (repeat('é', 769), 3)`)
+	for policy, want := range map[string]struct {
+		code          int
+		rows, letters int64
+	}{"": {exitDeadLetters, 2, 1}, "long=dead_letter": {exitDeadLetters, 2, 1}, "long=replace": {exitDeadLetters, 2, 1}, "long=fail": {exitFailed, 0, 0}} {
+		t.Run(policy, func(t *testing.T) {
+			t.Parallel()
+			to := mariadbTarget(t)
+			args := append([]string{"sync", "--json", "--quiet", "--from", from.url, "--to", to.url}, to.args...)
+			if policy != "" {
+				args = append(args, "--policy", policy)
+			}
+			r := arus(t, t.TempDir(), args...)
+			var report engine.Report
+			if err := json.Unmarshal([]byte(r.out), &report); err != nil || r.code != want.code || report.RowsLoaded != want.rows || report.DeadLetters != want.letters {
+				t.Errorf("exit code %d, want %+v, %v\n%s%s", r.code, want, err, r.out, r.errOut)
+			}
+		})
+	}
+}

@@ -119,6 +119,13 @@ type Load interface {
 	Abort() error
 }
 
+// Limiter is the ability of a load to say how long the values of its columns
+// may be: characters of text, bytes of bytes, 0 for no limit, by column of the
+// request. The pipeline's policy decides about longer ones.
+type Limiter interface {
+	MaxLengths() []int
+}
+
 // LoadMode says how a load's rows meet those already in the target.
 type LoadMode uint8
 

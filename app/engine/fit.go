@@ -24,6 +24,7 @@ type fitter struct {
 	policies model.Policies
 	columns  []connectors.Column
 	key      []string
+	lengths  []int            // see connectors.Limiter; nil = none
 	replaced map[string]int64 // values, by column and reason
 }
 
@@ -32,6 +33,7 @@ type misfit struct {
 	row, column int
 	reason      string
 	policy      model.Policy
+	tooLong     bool
 }
 
 // badRow is a row that is kept as a dead letter.
@@ -57,8 +59,9 @@ func (f *fitter) fit(batch arrow.RecordBatch) (arrow.RecordBatch, []badRow, erro
 	for _, m := range found {
 		col := f.columns[m.column]
 		replace := m.policy == model.PolicyReplace
-		if replace && !isText(col.Type.Kind) && (!col.Nullable || slices.Contains(f.key, col.Name)) {
-			m.policy, replace = model.PolicyDeadLetter, false // there is no NULL to put in its place
+		isKey := slices.Contains(f.key, col.Name)
+		if replace && (m.tooLong && isKey || !m.tooLong && !isText(col.Type.Kind) && (!col.Nullable || isKey)) {
+			m.policy, replace = model.PolicyDeadLetter, false // a cut key is another's, and there is no NULL to put in its place
 		}
 		reason := fmt.Sprintf("column %s: %s", col.Name, m.reason)
 		switch {
@@ -95,7 +98,11 @@ func (f *fitter) fit(batch arrow.RecordBatch) (arrow.RecordBatch, []badRow, erro
 	columns := make([]arrow.Array, batch.NumCols())
 	for c := range columns {
 		if rows := byColumn[c]; rows != nil {
-			columns[c] = replaceValues(batch.Column(c), rows)
+			limit := 0
+			if f.lengths != nil {
+				limit = f.lengths[c]
+			}
+			columns[c] = replaceValues(batch.Column(c), rows, limit)
 		} else {
 			columns[c] = batch.Column(c)
 			columns[c].Retain()
@@ -135,6 +142,14 @@ func (f *fitter) scan(found []misfit, arr arrow.Array, c int) []misfit {
 		}
 	}
 	kind := f.columns[c].Type.Kind
+	if f.lengths != nil && f.lengths[c] > 0 {
+		limit := f.lengths[c]
+		from := len(found)
+		each(func(i int) string { return overLong(arr, i, limit) }, f.policies.Long)
+		for i := from; i < len(found); i++ {
+			found[i].tooLong = true
+		}
+	}
 	switch a := arr.(type) {
 	case *array.String:
 		if kind == connectors.Numeric {
@@ -182,6 +197,37 @@ func (f *fitter) scan(found []misfit, arr arrow.Array, c int) []misfit {
 		each(func(i int) string { return f.timestampReason(a.Value(i)) }, f.policies.Date)
 	}
 	return found
+}
+
+func overLong(arr arrow.Array, i, limit int) string {
+	switch a := arr.(type) {
+	case *array.String:
+		if v := a.Value(i); len(v) > limit {
+			if n := utf8.RuneCountInString(v); n > limit {
+				return fmt.Sprintf("a text of %d characters where %d fit", n, limit)
+			}
+		}
+	case *array.Binary:
+		if n := len(a.Value(i)); n > limit {
+			return fmt.Sprintf("%d bytes where %d fit", n, limit)
+		}
+	}
+	return ""
+}
+
+// cut shortens s to limit characters; 0 does not.
+func cut(s string, limit int) string {
+	if limit <= 0 {
+		return s
+	}
+	n := 0
+	for at := range s {
+		if n == limit {
+			return s[:at]
+		}
+		n++
+	}
+	return s
 }
 
 func notANumber(s string) string {
@@ -248,20 +294,24 @@ func (f *fitter) timestampReason(ts arrow.Timestamp) string {
 	return "the timestamp " + string(connectors.AppendTimestamp(nil, ts, ' '))
 }
 
-// replaceValues makes the given rows of a column fit: text loses what does not
-// belong there for U+FFFD, everything else becomes NULL.
-func replaceValues(arr arrow.Array, rows map[int]bool) arrow.Array {
+// replaceValues makes the given rows of a column fit: text gets U+FFFD for what
+// does not belong there and is cut to limit, bytes are cut, everything else
+// becomes NULL.
+func replaceValues(arr arrow.Array, rows map[int]bool, limit int) arrow.Array {
 	b := array.NewBuilder(memory.DefaultAllocator, arr.DataType())
 	defer b.Release()
 	b.Reserve(arr.Len())
 	text, isString := arr.(*array.String)
+	binary, isBinary := arr.(*array.Binary)
 	for i := range arr.Len() {
 		switch {
 		case !rows[i]:
 			appendFrom(b, arr, i)
 		case isString && notANumber(text.Value(i)) == "":
 			v := strings.ReplaceAll(text.Value(i), "\x00", "\ufffd")
-			b.(*array.StringBuilder).Append(strings.ToValidUTF8(v, "\ufffd"))
+			b.(*array.StringBuilder).Append(cut(strings.ToValidUTF8(v, "\ufffd"), limit))
+		case isBinary:
+			b.(*array.BinaryBuilder).Append(binary.Value(i)[:min(limit, len(binary.Value(i)))])
 		default:
 			b.AppendNull()
 		}
@@ -278,6 +328,8 @@ func appendFrom(b array.Builder, arr arrow.Array, i int) {
 	switch a := arr.(type) {
 	case *array.String:
 		b.(*array.StringBuilder).Append(a.Value(i))
+	case *array.Binary:
+		b.(*array.BinaryBuilder).Append(a.Value(i))
 	case *array.Float64:
 		b.(*array.Float64Builder).Append(a.Value(i))
 	case *array.Float32:

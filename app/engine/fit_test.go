@@ -181,3 +181,34 @@ func TestWithoutNULKeepsBackslashes(t *testing.T) {
 		}
 	}
 }
+
+func TestOverLongValuesAreCutOrTakenOut(t *testing.T) {
+	t.Parallel()
+	columns := []connectors.Column{{Name: "k", Type: connectors.Type{Kind: connectors.Text}}, {Name: "t", Type: connectors.Type{Kind: connectors.Text}}, {Name: "b", Type: connectors.Type{Kind: connectors.Bytes}}}
+	var batch arrow.RecordBatch
+	b := connectors.NewBatcher(columns, connectors.Limits{}, func(r arrow.RecordBatch) error { batch = r; return nil })
+	defer b.Release()
+	for _, v := range [][3]string{{"k1", "äöü", "abc"}, {"k2", "äöüß", "abcd"}, {"long", "ä", ""}} {
+		b.Builders[0].(*array.StringBuilder).Append(v[0])
+		b.Builders[1].(*array.StringBuilder).Append(v[1])
+		b.Builders[2].(*array.BinaryBuilder).Append([]byte(v[2]))
+		if err := b.EndRow(8); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	f := fitter{holds: connectors.Holds{NUL: true}, columns: columns, key: []string{"k"}, lengths: []int{2, 3, 3}, replaced: map[string]int64{}, policies: model.Policies{Long: model.PolicyReplace}}
+	out, letters, err := f.fit(batch)
+	if err != nil || len(letters) != 1 || !strings.Contains(letters[0].reason, "4 characters where 2 fit") {
+		t.Fatalf("fit: %v, letters %v", err, letters)
+	}
+	var got []string
+	for i := range int(out.NumRows()) {
+		got = append(got, string(connectors.AppendRowJSON(nil, out, columns, i)))
+	}
+	if diff := cmp.Diff([]string{`{"k":"k1","t":"äöü","b":"YWJj"}`, `{"k":"k2","t":"äöü","b":"YWJj"}`}, got); diff != "" {
+		t.Errorf("rows (-want +got)\n%s", diff)
+	}
+}

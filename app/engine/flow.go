@@ -118,10 +118,6 @@ func (f *flow) move(ctx context.Context) error {
 				return nil
 			}
 			f.read += batch.NumRows()
-			batch, err := f.fit(batch)
-			if err != nil || batch == nil {
-				return err
-			}
 			c.engine.progress(Event{Table: c.stat.TableName, Phase: PhaseRows, Rows: f.read, Estimate: c.table.RowEstimate})
 			select {
 			case queue <- batch:
@@ -145,7 +141,14 @@ func (f *flow) move(ctx context.Context) error {
 					return err
 				}
 			}
-			if err := f.load.Write(ctx, batch); err != nil {
+			fitting, err := f.fit(batch)
+			if err != nil {
+				return err
+			}
+			if fitting == nil {
+				continue
+			}
+			if err := f.load.Write(ctx, fitting); err != nil {
 				return err
 			}
 		}
@@ -160,8 +163,14 @@ func (f *flow) begin(ctx context.Context) error {
 		Target: c.job.Names.Target(c.table, c.config), Columns: f.columns, Key: c.plan.key, Mode: c.plan.load,
 		Window: c.window, RunID: c.run.ID, SyncedAt: c.run.StartedAt, Raw: c.plan.raw,
 	})
+	if err != nil {
+		return err
+	}
 	f.load = load
-	return err
+	if l, ok := load.(connectors.Limiter); ok {
+		f.fitter.lengths = l.MaxLengths()
+	}
+	return nil
 }
 
 // nextLower is where the next read will begin.

@@ -89,6 +89,7 @@ type Policies struct {
 	UTF8   Policy `json:"utf8,omitempty"`   // text that is not UTF-8; replaced by U+FFFD
 	Date   Policy `json:"date,omitempty"`   // zero, out-of-range and infinite dates; replaced by NULL
 	Number Policy `json:"number,omitempty"` // NaN and infinities; replaced by NULL
+	Long   Policy `json:"long,omitempty"`   // text and bytes over the target's length; cut
 }
 
 // OrDefault fills in the defaults: texts are mended, everything else that does
@@ -98,12 +99,13 @@ func (p Policies) OrDefault() Policies {
 	setDefault(&p.UTF8, PolicyReplace)
 	setDefault(&p.Date, PolicyDeadLetter)
 	setDefault(&p.Number, PolicyDeadLetter)
+	setDefault(&p.Long, PolicyDeadLetter)
 	return p
 }
 
 // Set sets one policy by its name.
 func (p *Policies) Set(name, value string) bool {
-	field, ok := map[string]*Policy{"nul": &p.NUL, "utf8": &p.UTF8, "date": &p.Date, "number": &p.Number}[name]
+	field, ok := map[string]*Policy{"nul": &p.NUL, "utf8": &p.UTF8, "date": &p.Date, "number": &p.Number, "long": &p.Long}[name]
 	if ok {
 		*field = Policy(value)
 	}
@@ -116,6 +118,7 @@ func (p Policies) validate(f *faults) {
 	oneOf(f, "options.policies.utf8", p.UTF8, PolicyList())
 	oneOf(f, "options.policies.date", p.Date, PolicyList())
 	oneOf(f, "options.policies.number", p.Number, PolicyList())
+	oneOf(f, "options.policies.long", p.Long, PolicyList())
 }
 
 // Pipeline copies tables from one source to one destination. TimeoutSeconds 0 means no limit. Tables are in the order they

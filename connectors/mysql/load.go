@@ -94,6 +94,29 @@ type load struct {
 	committed bool
 }
 
+// MaxLengths tells the lengths that the native types impose and the logical
+// ones do not: a key column of unbounded text is a varchar.
+func (l *load) MaxLengths() []int {
+	lengths := make([]int, len(l.req.Columns))
+	for i, c := range l.req.Columns {
+		definition := ""
+		for _, made := range l.columns {
+			if made.Name == c.Name {
+				definition = made.definition
+			}
+		}
+		for _, prefix := range []string{"varchar(", "varbinary("} {
+			if rest, ok := strings.CutPrefix(definition, prefix); ok {
+				digits, _, _ := strings.Cut(rest, ")")
+				if n, err := strconv.Atoi(digits); err == nil && (c.Type.Length == 0 || c.Type.Length > n) {
+					lengths[i] = n
+				}
+			}
+		}
+	}
+	return lengths
+}
+
 // Begin takes the lock, sweeps, and makes the tables that the rows go to.
 func (d *destination) Begin(ctx context.Context, req connectors.LoadRequest) (connectors.Load, error) {
 	target, err := d.complete(req.Target)
