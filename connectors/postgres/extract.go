@@ -13,6 +13,11 @@ import (
 )
 
 // Read streams rows by one COPY, which is one snapshot.
+//
+// COPY takes that snapshot before it opens the table. Had it to wait for a table
+// that is being reloaded, it would then see the new rows not yet and the old ones
+// no more: nothing, without an error. So the table is opened by a statement in
+// front, which keeps it from being replaced until the COPY ends.
 func (s *Source) Read(ctx context.Context, req connectors.ReadRequest, emit func(arrow.RecordBatch) error) error {
 	const op = "read"
 	object := req.Table.String()
@@ -41,7 +46,7 @@ func (s *Source) copyOut(ctx context.Context, conn *pgconn.PgConn, object, sql s
 	}
 	defer d.batcher.Release()
 	d.stop = cancel
-	_, err = conn.CopyTo(queryCtx, d, "COPY ("+sql+") TO STDOUT (FORMAT binary)")
+	_, err = conn.CopyTo(queryCtx, d, "SELECT FROM "+qualified(req.Table.TableRef)+" LIMIT 0; COPY ("+sql+") TO STDOUT (FORMAT binary)")
 	if d.err != nil {
 		if fault, ok := errors.AsType[*valueError](d.err); ok {
 			return typeError(op, object, fault.column, fault.hint, fault.err)

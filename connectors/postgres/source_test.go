@@ -314,7 +314,7 @@ func TestCancelStopsTheSourceQuery(t *testing.T) {
 	f := newFixture(t)
 	f.exec("CREATE TABLE t (a int); INSERT INTO t VALUES (1); CREATE VIEW slow AS SELECT a, pg_sleep(600) IS NULL AS b FROM t")
 	view := f.table("slow")
-	running := "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'active' AND query LIKE 'COPY%'"
+	running := "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'active' AND query LIKE '%COPY (%'"
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan error, 1)
