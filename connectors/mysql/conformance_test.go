@@ -2,6 +2,9 @@ package mysql
 
 import (
 	"context"
+	"fmt"
+	"net"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -23,4 +26,25 @@ func TestConformance(t *testing.T) { //nolint:paralleltest // it looks for gorou
 			})
 		})
 	}
+}
+
+func TestManyTablesAreDiscoveredAtOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it makes 5,000 tables")
+	}
+	t.Parallel()
+	const n = 5000
+	f := newFixture(t)
+	// An engine whose tables have no files of rows.
+	f.exec(fmt.Sprintf("BEGIN NOT ATOMIC FOR i IN 1..%d DO EXECUTE IMMEDIATE CONCAT('CREATE TABLE t', i, ' (id int PRIMARY KEY, a int, b datetime) ENGINE=MEMORY'); END FOR; END", n))
+	q := conformance.CountQuestions(t, f.cfg.Address())
+	host, port, err := net.SplitHostPort(q.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.cfg.Host = host
+	if f.cfg.Port, err = strconv.Atoi(port); err != nil {
+		t.Fatal(err)
+	}
+	conformance.ManyTables(t, f.source(), q, n)
 }

@@ -1,6 +1,9 @@
 package postgres
 
 import (
+	"fmt"
+	"net"
+	"strconv"
 	"testing"
 
 	"arus/connectors"
@@ -45,4 +48,37 @@ func TestAReadThatWaitsSeesWhatItWaitedFor(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestManyTablesAreDiscoveredAtOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it makes 5,000 tables")
+	}
+	t.Parallel()
+	const n = 5000
+	f := newFixture(t)
+	// A transaction each thousand, or the locks run out.
+	for from := 1; from <= n; from += 1000 {
+		f.exec(fmt.Sprintf(`DO $$ BEGIN FOR i IN %d..%d LOOP EXECUTE format('CREATE TABLE t%%s (id int PRIMARY KEY, a int, b timestamp)', i); END LOOP; END $$`, from, from+999))
+	}
+	q := conformance.CountQuestions(t, f.config.Address())
+	conformance.ManyTables(t, openAt(t, f.config, q.Address), q, n)
+}
+
+func openAt(t *testing.T, cfg connectors.Config, address string) connectors.Source {
+	t.Helper()
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Host = host
+	if cfg.Port, err = strconv.Atoi(port); err != nil {
+		t.Fatal(err)
+	}
+	s, err := New().OpenSource(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
 }
