@@ -27,6 +27,7 @@ type Harness struct {
 	Name, TableName func(name string) string
 	// Gap permits a reader to find the table missing for an instant, where the server cannot swap tables.
 	Gap  bool
+	Rows int               // of a table that takes a while to read; 0 = 50,000
 	Skip map[string]string // parts of the suite that do not apply, and why
 }
 
@@ -71,6 +72,9 @@ func Run(t *testing.T, open func(t testing.TB) *Harness) {
 				}
 				if p.destination && h.Connector.OpenDestination == nil {
 					t.Skip("SKIPPED: " + h.Connector.Type + " is a source only")
+				}
+				if h.Rows == 0 {
+					h.Rows = 50_000
 				}
 				p.test(t, h)
 			})

@@ -135,11 +135,9 @@ func (h *Harness) columnsOf(t testing.TB, table connectors.Table, names ...strin
 	return columns
 }
 
-const manyRows = 50_000
-
 func cancelEndsARead(t *testing.T, h *Harness) {
 	s := h.source(t)
-	table := h.make(t, s, "t", idText(), []string{"id"}, counted(manyRows, "some text that fills the buffers on the way"))
+	table := h.make(t, s, "t", idText(), []string{"id"}, counted(h.Rows, "some text that fills the buffers on the way"))
 	for _, after := range []int{0, 2} { // batches
 		ctx, cancel := context.WithCancel(t.Context())
 		seen := 0
@@ -156,7 +154,7 @@ func cancelEndsARead(t *testing.T, h *Harness) {
 			return nil
 		})
 		cancel()
-		if took := time.Since(started); !errors.Is(err, context.Canceled) || took > 5*time.Second || seen >= manyRows/100 {
+		if took := time.Since(started); !errors.Is(err, context.Canceled) || took > 5*time.Second || seen >= h.Rows/100 {
 			t.Errorf("a read cancelled after %d batches gave %d and ended %s later with %v, want context.Canceled", after, seen, took, err)
 		}
 	}
@@ -168,14 +166,14 @@ func cancelEndsARead(t *testing.T, h *Harness) {
 	if _, _, err := s.Max(ctx, table, "id"); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled Max gives %v, want context.Canceled", err)
 	}
-	if rows, err := ReadAll(t.Context(), s, connectors.ReadRequest{Table: table}); err != nil || len(rows) != manyRows {
+	if rows, err := ReadAll(t.Context(), s, connectors.ReadRequest{Table: table}); err != nil || len(rows) != h.Rows {
 		t.Errorf("after cancelled reads, a read gives %d rows, %v", len(rows), err)
 	}
 }
 
 func anErrorOfEmitEndsARead(t *testing.T, h *Harness) {
 	s := h.source(t)
-	table := h.make(t, s, "t", idText(), []string{"id"}, counted(manyRows, "text"))
+	table := h.make(t, s, "t", idText(), []string{"id"}, counted(h.Rows, "text"))
 	stop := errors.New("stop")
 	seen := 0
 	err := s.Read(t.Context(), connectors.ReadRequest{Table: table, Columns: table.Columns, Limits: connectors.Limits{Rows: 100}}, func(batch arrow.RecordBatch) error {

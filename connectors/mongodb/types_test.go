@@ -33,30 +33,9 @@ func collection(name string) connectors.Table {
 // load settles and decodes documents without a server and gives the rows as JSON.
 func load(t *testing.T, docs []bson.Raw) (table connectors.Table, notes, rows []string) {
 	t.Helper()
-	look := newShape()
-	for _, doc := range docs {
-		if err := look.add(doc); err != nil {
-			t.Fatal(err)
-		}
-	}
-	table, notes = look.describe(collection("c"))
-	d, err := newDecoder(connectors.ReadRequest{Table: table, Columns: table.Columns}, func(batch arrow.RecordBatch) error {
-		defer batch.Release()
-		rows = append(rows, jsonRows(batch, table.Columns)...)
-		return nil
+	table, notes = decode(t, docs, func(batch arrow.RecordBatch, columns []connectors.Column) {
+		rows = append(rows, jsonRows(batch, columns)...)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.batcher.Release()
-	for _, doc := range docs {
-		if err := d.document(doc); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := d.batcher.Flush(); err != nil {
-		t.Fatal(err)
-	}
 	return table, notes, rows
 }
 
