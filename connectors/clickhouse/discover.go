@@ -53,8 +53,8 @@ func isMeta(name string) bool {
 func (d *db) describe(ctx context.Context, where string) ([]*relation, error) {
 	var found []*relation
 	byName := map[connectors.TableRef]*relation{}
-	err := d.query(ctx, "SELECT database, name, engine, sorting_key, partition_key FROM (SELECT *, name AS table FROM system.tables) WHERE "+where+
-		" ORDER BY database, name", func(rows driver.Rows) error {
+	err := d.query(ctx, "SELECT database, table, engine, sorting_key, partition_key FROM (SELECT database, name AS table, engine, sorting_key, partition_key FROM system.tables) WHERE "+where+
+		" ORDER BY database, table", func(rows driver.Rows) error {
 		r := &relation{Table: connectors.Table{RowEstimate: -1, Bytes: -1}}
 		if err := rows.Scan(&r.Schema, &r.Name, &r.engine, &r.sortingKey, &r.partitionKey); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
 
@@ -148,6 +149,9 @@ func (d *db) connectError(ctx context.Context, err error) error {
 		out.Kind, out.Hint = classify(int(e.Code), "")
 		out.Err = serverError{e}
 		return out
+	}
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < 100*time.Millisecond {
+		<-ctx.Done() // the socket has the same deadline and may say so first
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		out.Kind, out.Err = connectors.KindTimeout, cause

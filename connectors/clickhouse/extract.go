@@ -152,6 +152,10 @@ func (d *db) stream(ctx context.Context, object, sql string, columns []relationC
 		logical[i] = c.Column
 	}
 	batcher := connectors.NewBatcher(logical, limits, func(batch arrow.RecordBatch) error {
+		if ctx.Err() != nil { // a whole block may have arrived before
+			batch.Release()
+			return context.Cause(ctx)
+		}
 		ofEmit = emit(batch)
 		return ofEmit
 	})

@@ -127,7 +127,7 @@ func batch(t testing.TB, columns []connectors.Column, rows [][]string) arrow.Rec
 				b.Builders[i].AppendNull()
 				continue
 			}
-			if err := jsonCell(columns[i].Type, b.Builders[i])(nil, text); err != nil {
+			if err := textCell(columns[i].Type, b.Builders[i])(text); err != nil {
 				t.Fatalf("column %s: %q: %v", columns[i].Name, text, err)
 			}
 		}

@@ -18,24 +18,62 @@ import (
 // background: few large ones are what it wants.
 const (
 	insertRows  = 512 << 10
-	insertBytes = 32 << 20
+	insertBytes = 24 << 20
 )
 
 // partsPatience is how long an INSERT waits for the server's merges.
 const partsPatience = 5 * time.Minute
 
 // inserter writes rows to one table, a block an INSERT. A block is written
-// whole or not at all, and its failure is told at once.
+// whole or not at all, and its failure is told by the next call. While one block
+// is on its way the next is collected.
 type inserter struct {
 	*db
-	table    connectors.TableRef
+	table  connectors.TableRef
+	stamp  stamp
+	ctx    context.Context // of the blocks on their way: a call's own may end with the call
+	cancel context.CancelFunc
+
+	block   *block // being collected
+	spare   *block
+	sending chan error // of the block on its way; nil when there is none
+	rows    int64      // given to write
+}
+
+// block is what one INSERT carries.
+type block struct {
 	columns  []*encoder // in the order of the batches
 	meta     []*encoder
-	stamp    stamp
-	retained []arrow.RecordBatch
-	pending  int
+	retained []arrow.RecordBatch // whose memory the texts share
+	rows     int
 	bytes    int
-	rows     int64
+}
+
+func (d *db) newInserter(ctx context.Context, table connectors.TableRef, columns, meta []native) (*inserter, error) {
+	w := &inserter{db: d, table: table}
+	for _, b := range []**block{&w.block, &w.spare} {
+		*b = &block{}
+		for _, side := range []struct {
+			columns []native
+			to      *[]*encoder
+		}{{columns, &(*b).columns}, {meta, &(*b).meta}} {
+			for _, c := range side.columns {
+				e, err := newEncoder(d.version, c.Column, c.native)
+				if err != nil {
+					return nil, err
+				}
+				*side.to = append(*side.to, e)
+			}
+		}
+	}
+	w.ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	return w, nil
+}
+
+// native is a column with the type that it has in the table.
+type native struct {
+	connectors.Column
+	native string
 }
 
 // stamp gives the metadata of a run of rows: from is the number of the first.
@@ -44,28 +82,90 @@ type stamp func(meta []*encoder, from int64, n int)
 // write collects a batch, which it takes over.
 func (w *inserter) write(ctx context.Context, batch arrow.RecordBatch) error {
 	n := int(batch.NumRows())
+	b := w.block
+	b.retained = append(b.retained, batch)
+	if int(batch.NumCols()) != len(b.columns) {
+		return fmt.Errorf("a batch has %d columns instead of %d", batch.NumCols(), len(b.columns))
+	}
 	if n == 0 {
-		batch.Release()
 		return nil
 	}
-	if int(batch.NumCols()) != len(w.columns) {
-		batch.Release()
-		return fmt.Errorf("a batch has %d columns instead of %d", batch.NumCols(), len(w.columns))
-	}
-	w.retained = append(w.retained, batch)
-	for i, e := range w.columns {
+	for i, e := range b.columns {
 		if err := e.add(batch.Column(i)); err != nil {
 			return err
 		}
-		w.bytes += sizeOf(batch.Column(i))
+		b.bytes += sizeOf(batch.Column(i))
 	}
-	w.stamp(w.meta, w.rows+int64(w.pending), n)
-	w.pending += n
-	w.bytes += 32 * n
-	if w.pending >= insertRows || w.bytes >= insertBytes {
-		return w.flush(ctx)
+	w.stamp(b.meta, w.rows, n)
+	w.rows += int64(n)
+	b.rows += n
+	b.bytes += metaBytes * n
+	if b.rows >= insertRows || b.bytes >= insertBytes {
+		return w.dispatch(ctx)
 	}
 	return nil
+}
+
+// metaBytes is what the metadata of a row takes.
+const metaBytes = 32
+
+// dispatch sends the block off once the one before has arrived.
+func (w *inserter) dispatch(ctx context.Context) error {
+	if err := w.wait(ctx); err != nil {
+		return err
+	}
+	if w.block.rows == 0 {
+		return nil
+	}
+	full := w.block
+	w.block, w.spare = w.spare, full
+	sending := make(chan error, 1)
+	w.sending = sending
+	go func() { sending <- w.deliver(w.ctx, full) }()
+	return nil
+}
+
+// wait lets the block on its way arrive.
+func (w *inserter) wait(ctx context.Context) error {
+	if w.sending == nil {
+		return nil
+	}
+	stop := context.AfterFunc(ctx, w.cancel)
+	defer stop()
+	err := <-w.sending
+	w.sending = nil
+	w.spare.reset()
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return cause
+	}
+	return err
+}
+
+// flush sends what was collected and waits until it has arrived.
+func (w *inserter) flush(ctx context.Context) error {
+	if err := w.dispatch(ctx); err != nil {
+		return err
+	}
+	return w.wait(ctx)
+}
+
+// close ends what is on its way and lets the collected rows go.
+func (w *inserter) close() {
+	w.cancel()
+	_ = w.wait(w.ctx)
+	w.block.reset()
+}
+
+// reset empties the block.
+func (b *block) reset() {
+	for _, e := range slices.Concat(b.columns, b.meta) {
+		e.reset()
+	}
+	for _, batch := range b.retained {
+		batch.Release()
+	}
+	clear(b.retained)
+	b.retained, b.rows, b.bytes = b.retained[:0], 0, 0
 }
 
 func sizeOf(a arrow.Array) int {
@@ -78,18 +178,12 @@ func sizeOf(a arrow.Array) int {
 	return size
 }
 
-// flush sends what was collected. The server refuses blocks while it has too
-// many parts to merge; it is asked again then.
-func (w *inserter) flush(ctx context.Context) error {
-	if w.pending == 0 {
-		return nil
-	}
+// deliver sends a block. The server refuses blocks while it has too many parts
+// to merge; it is asked again then.
+func (w *inserter) deliver(ctx context.Context, b *block) error {
 	deadline := time.Now().Add(partsPatience)
 	for {
-		err := w.send(ctx)
-		if err == nil {
-			break
-		}
+		err := w.send(ctx, b)
 		if code(err) != codeTooManyParts || time.Now().After(deadline) {
 			return err
 		}
@@ -97,9 +191,6 @@ func (w *inserter) flush(ctx context.Context) error {
 			return err
 		}
 	}
-	w.rows += int64(w.pending)
-	w.release()
-	return nil
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -113,30 +204,14 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// release lets the collected rows go.
-func (w *inserter) release() {
-	for _, e := range w.columns {
-		e.reset()
-	}
-	for _, e := range w.meta {
-		e.reset()
-	}
-	for _, batch := range w.retained {
-		batch.Release()
-	}
-	clear(w.retained)
-	w.retained = w.retained[:0]
-	w.pending, w.bytes = 0, 0
-}
-
 // statement names all columns, because old servers tell the columns of a native
 // block only then. The driver takes the text apart by patterns that know no
 // quotes: the names are spelled so that nothing in them means anything, and the
 // two spaces keep the driver from comparing that spelling with the columns.
-func (w *inserter) statement() string {
+func (w *inserter) statement(columns []*encoder) string {
 	var b strings.Builder
 	b.WriteString("INSERT  INTO " + spelledOut(w.table.Schema) + "." + spelledOut(w.table.Name) + "(")
-	for i, e := range slices.Concat(w.columns, w.meta) {
+	for i, e := range columns {
 		if i > 0 {
 			b.WriteString(", ")
 		}
@@ -159,18 +234,19 @@ func spelledOut(name string) string {
 	return string(append(b, '`'))
 }
 
-func (w *inserter) send(ctx context.Context) (err error) {
+func (w *inserter) send(ctx context.Context, full *block) (err error) {
 	pool, err := w.connect()
 	if err != nil {
 		return err
 	}
+	encoders := slices.Concat(full.columns, full.meta)
 	settings := ch.Settings{}
 	if w.version.hasLowCardinality() {
 		settings["low_cardinality_allow_in_native_format"] = 0 // the server builds the dictionaries
 	}
 	query, done := w.begin(ctx, settings)
 	defer done()
-	batch, err := pool.PrepareBatch(query, w.statement())
+	batch, err := pool.PrepareBatch(query, w.statement(encoders))
 	if err != nil {
 		return err
 	}
@@ -179,7 +255,6 @@ func (w *inserter) send(ctx context.Context) (err error) {
 			err = errors.Join(err, ignoreSent(batch.Abort()))
 		}
 	}()
-	encoders := slices.Concat(w.columns, w.meta)
 	columns := batch.Columns()
 	if len(columns) != len(encoders) {
 		return fmt.Errorf("the server takes %d columns instead of %d", len(columns), len(encoders))

@@ -350,36 +350,28 @@ func (l *load) makeShadow(ctx context.Context) error {
 	if err := l.exec(ctx, sql); err != nil {
 		return err
 	}
-	w := &inserter{db: l.db, table: l.shadow}
-	native := func(c connectors.Column) string { return l.columnType(c, slices.Contains(l.req.Key, c.Name)) }
+	in := func(c connectors.Column) native {
+		return native{c, l.columnType(c, slices.Contains(l.req.Key, c.Name))}
+	}
 	versioned := len(l.req.Key) > 0
 	if l.merging() {
-		native = func(c connectors.Column) string { have, _ := l.target.column(c.Name); return have.Native }
+		in = func(c connectors.Column) native { have, _ := l.target.column(c.Name); return native{c, have.Native} }
 		_, versioned = l.target.column(metaVersion)
 	}
+	var columns, meta []native
 	for _, c := range l.req.Columns {
-		e, err := newEncoder(l.version, c, native(c))
-		if err != nil {
-			return err
-		}
-		w.columns = append(w.columns, e)
+		columns = append(columns, in(c))
 	}
 	for _, c := range metaColumns {
-		e, err := newEncoder(l.version, c, native(c))
-		if err != nil {
-			return err
-		}
-		w.meta = append(w.meta, e)
+		meta = append(meta, in(c))
 	}
 	if versioned {
-		e, err := newEncoder(l.version, versionColumn, "UInt64")
-		if err != nil {
-			return err
-		}
-		w.meta = append(w.meta, e)
+		meta = append(meta, native{versionColumn, "UInt64"})
 	}
-	w.stamp = l.stamper(func(i int64) uint64 { return l.first + uint64(i) })
-	l.insert = w
+	if l.insert, err = l.newInserter(ctx, l.shadow, columns, meta); err != nil {
+		return err
+	}
+	l.insert.stamp = l.stamper(func(i int64) uint64 { return l.first + uint64(i) })
 	return nil
 }
 
@@ -591,7 +583,7 @@ func (l *load) Abort() error {
 	ctx, cancel := context.WithTimeout(context.Background(), cleanupTime)
 	defer cancel()
 	for _, w := range l.inserters() {
-		w.release()
+		w.close()
 	}
 	var errs error
 	if l.swapped {

@@ -22,7 +22,7 @@ import (
 const lockQuery = "SELECT sleep(0.1) FROM system.numbers"
 
 // lockRetry is the time between two attempts at a lock that is held.
-const lockRetry = 200 * time.Millisecond
+const lockRetry = 50 * time.Millisecond
 
 type lock struct {
 	release func()

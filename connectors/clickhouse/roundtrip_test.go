@@ -51,7 +51,7 @@ func kindCases() []kindCase {
 		{"timestamptz", connectors.Type{Kind: connectors.TimestampTZ, Precision: 6}, []string{"-infinity", "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "2024-02-29T12:00:00.000001Z", "9999-12-31T23:59:59.999999Z", "infinity"}},
 		{"interval", connectors.Type{Kind: connectors.Interval}, []string{"PT0S", "P-1Y-2M3DT-4H-5M-6.789S"}},
 		{"uuid", connectors.Type{Kind: connectors.UUID}, []string{"00000000-0000-0000-0000-000000000000", "00112233-4455-6677-8899-aabbccddeeff", "ffffffff-ffff-ffff-ffff-ffffffffffff"}},
-		{"json", connectors.Type{Kind: connectors.JSON}, []string{`{}`, `{"b": 1,  "a":"é'\\\"", "b": 2}`, `"text"`, `[1, 2.50]`, `12345678901234567890.12345`}},
+		{"json", connectors.Type{Kind: connectors.JSON}, []string{`{}`, " {\"b\": 1,  \"a\":\"é'\\\\\\\"\", \"b\": [2, {\"c\": \",}\"}]}\n", `"text"`, `[1, 2.50]`, `12345678901234567890.12345`}},
 		{"jsonb", connectors.Type{Kind: connectors.JSON, Parsed: true}, []string{`{"a": null}`}},
 		{"enum", connectors.Type{Kind: connectors.Enum, Values: []string{"a'b", `c\d`, "é", ""}}, []string{"a'b", `c\d`, "é", ""}},
 		{"array", connectors.Type{Kind: connectors.Array, Elem: &elem}, []string{`[]`, `[1,null,2]`}},

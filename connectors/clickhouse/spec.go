@@ -7,15 +7,24 @@ package clickhouse
 import (
 	"context"
 
+	"github.com/apache/arrow-go/v18/arrow"
+
 	"arus/connectors"
 )
 
 const (
 	defaultPort = 9000
 	tlsPort     = 9440 // the port that speaks TLS by convention
-	// maxIdentifier leaves room, as table names become file names, in which
-	// special characters are escaped.
-	maxIdentifier = 200
+	// maxIdentifier follows from names becoming file names of 255 bytes, in which
+	// a special byte takes three and the longest suffix is ".null.bin".
+	maxIdentifier = 80
+)
+
+// The first and the last day of a current server's dates and timestamps. Older
+// servers keep them as text, which could hold more.
+var (
+	minDate = arrow.Date32(connectors.DaysFromCivil(1900, 1, 1))
+	maxDate = arrow.Date32(connectors.DaysFromCivil(2299, 12, 31))
 )
 
 // New describes the connector.
@@ -25,6 +34,7 @@ func New() connectors.Connector {
 		Schemes:       []string{"clickhouse"},
 		DefaultPort:   defaultPort,
 		MaxIdentifier: maxIdentifier,
+		Holds:         connectors.Holds{NUL: true, NaN: true, NumericNaN: true, MinDate: minDate, MaxDate: maxDate},
 		Check:         check,
 		OpenSource: func(ctx context.Context, cfg connectors.Config) (connectors.Source, error) {
 			db, err := open(ctx, cfg)

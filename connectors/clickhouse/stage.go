@@ -1,7 +1,6 @@
 package clickhouse
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -77,28 +76,16 @@ func (l *load) beginRaw(ctx context.Context) error {
 	if err := l.exec(ctx, sql); err != nil {
 		return err
 	}
-	w := &inserter{db: l.db, table: r.shadow}
-	data, err := newEncoder(l.version, connectors.Column{Name: rawData, Type: connectors.Type{Kind: connectors.JSON}}, "String")
-	if err != nil {
-		return err
-	}
-	w.columns = []*encoder{data}
-	for _, c := range []struct {
-		connectors.Column
-		native string
-	}{
+	data := connectors.Column{Name: rawData, Type: connectors.Type{Kind: connectors.JSON}}
+	r.insert, err = l.newInserter(ctx, r.shadow, []native{{data, "String"}}, []native{
 		{connectors.Column{Name: rawID, Type: versionColumn.Type}, "UInt64"},
 		{metaColumns[0], "UUID"},
 		{connectors.Column{Name: rawExtracted, Type: metaColumns[1].Type}, extracted},
-	} {
-		e, err := newEncoder(l.version, c.Column, c.native)
-		if err != nil {
-			return err
-		}
-		w.meta = append(w.meta, e)
+	})
+	if err != nil {
+		return err
 	}
-	w.stamp = l.stamper(func(i int64) uint64 { return r.base + uint64(i) })
-	r.insert = w
+	r.insert.stamp = l.stamper(func(i int64) uint64 { return r.base + uint64(i) })
 	l.raw = r
 	return nil
 }
@@ -131,7 +118,7 @@ func (l *load) buildFromRaw(ctx context.Context) error {
 	}
 	var numbers []uint64
 	l.insert.stamp = l.stamper(func(i int64) uint64 {
-		return l.first + numbers[i-l.insert.rows-int64(l.insert.pending)] - l.raw.base
+		return l.first + numbers[i-l.insert.rows] - l.raw.base
 	})
 	var ofWrite error
 	batcher := connectors.NewBatcher(l.req.Columns, connectors.Limits{}, func(batch arrow.RecordBatch) error {
@@ -174,66 +161,113 @@ func (l *load) attachRaw(ctx context.Context) error {
 	return l.attachAll(ctx, l.req.Raw.Table, l.raw.shadow)
 }
 
-// rowDecoder reads rows as connectors.AppendRowJSON writes them.
+// rowDecoder reads rows as connectors.AppendRowJSON writes them: the fields
+// stand in the order of the columns, without space between them.
 type rowDecoder struct {
 	columns []connectors.Column
-	cells   []func(raw json.RawMessage, text string) error
+	keys    []string // "name":
+	cells   []func(text string) error
 	nulls   []func()
-	fields  map[string]json.RawMessage
 }
 
 func newRowDecoder(columns []connectors.Column, builders []array.Builder) (*rowDecoder, error) {
-	d := &rowDecoder{columns: columns, fields: map[string]json.RawMessage{}}
+	d := &rowDecoder{columns: columns}
 	for i, c := range columns {
-		cell := jsonCell(c.Type, builders[i])
+		cell := textCell(c.Type, builders[i])
 		if cell == nil {
 			return nil, fmt.Errorf("column %q: a %s has no form in staging rows", c.Name, c.Type)
 		}
+		d.keys = append(d.keys, string(connectors.AppendJSONString(nil, c.Name))+":")
 		d.cells = append(d.cells, cell)
 		d.nulls = append(d.nulls, builders[i].AppendNull)
 	}
 	return d, nil
 }
 
-var (
-	jsonNull   = []byte("null")
-	errNoField = errors.New("a staging row lacks it")
-)
+var errRow = errors.New("the staging row is not as it was written")
 
 func (d *rowDecoder) row(data string) error {
-	clear(d.fields)
-	if err := json.Unmarshal([]byte(data), &d.fields); err != nil {
-		return fmt.Errorf("a staging row is not a JSON object: %w", err)
-	}
+	at := 0
 	for i, c := range d.columns {
-		raw, ok := d.fields[c.Name]
 		fault := func(err error) error { return &valueError{kind: connectors.KindType, column: c.Name, err: err} }
+		opening := byte(',')
+		if i == 0 {
+			opening = '{'
+		}
+		if at >= len(data) || data[at] != opening || !strings.HasPrefix(data[at+1:], d.keys[i]) {
+			return fault(errRow)
+		}
+		from := at + 1 + len(d.keys[i])
+		at = skipJSON(data, from)
+		if at < 0 || at >= len(data) || data[at] != ',' && data[at] != '}' {
+			return fault(errRow)
+		}
+		text := data[from:at]
+		nested := c.Type.Kind == connectors.JSON || c.Type.Kind == connectors.Array
 		switch {
-		case !ok:
-			return fault(errNoField)
-		case bytes.Equal(raw, jsonNull) && (c.Nullable || c.Type.Kind != connectors.JSON):
+		case text == "null" && (c.Nullable || c.Type.Kind != connectors.JSON):
 			d.nulls[i]() // staging rows know one null: a JSON null becomes a NULL where that may be
 			continue
-		}
-		text := string(raw)
-		if raw[0] == '"' && c.Type.Kind != connectors.JSON && c.Type.Kind != connectors.Array {
-			text = ""
-			if err := json.Unmarshal(raw, &text); err != nil {
+		case !nested && text[0] == '"':
+			var err error
+			if text, err = unquoteJSON(text); err != nil {
 				return fault(err)
 			}
 		}
-		if err := d.cells[i](raw, text); err != nil {
+		if err := d.cells[i](text); err != nil {
 			return fault(err)
 		}
+	}
+	if data[at:] != "}" {
+		return errRow
 	}
 	return nil
 }
 
-// jsonCell appends a field: raw as it stands, text without its quotes.
-func jsonCell(t connectors.Type, builder array.Builder) func(raw json.RawMessage, text string) error {
+// skipJSON finds the end of the value at from, with the space around it; -1
+// when it has none.
+func skipJSON(s string, from int) int {
+	depth := 0
+	for i := from; i < len(s); i++ {
+		switch s[i] {
+		case '"':
+			for i++; i < len(s) && s[i] != '"'; i++ {
+				if s[i] == '\\' {
+					i++
+				}
+			}
+		case '{', '[':
+			depth++
+		case '}', ']', ',':
+			if depth == 0 {
+				if i == from {
+					return -1
+				}
+				return i
+			}
+			if s[i] != ',' {
+				depth--
+			}
+		}
+	}
+	return -1
+}
+
+// unquoteJSON undoes AppendJSONString.
+func unquoteJSON(s string) (string, error) {
+	if strings.IndexByte(s, '\\') < 0 {
+		return s[1 : len(s)-1], nil
+	}
+	var text string
+	err := json.Unmarshal([]byte(s), &text)
+	return text, err
+}
+
+// textCell appends a value given in canonical text.
+func textCell(t connectors.Type, builder array.Builder) func(text string) error {
 	switch b := builder.(type) {
 	case *array.BooleanBuilder:
-		return func(_ json.RawMessage, text string) error {
+		return func(text string) error {
 			v, err := strconv.ParseBool(text)
 			b.Append(v)
 			return err
@@ -259,45 +293,45 @@ func jsonCell(t connectors.Type, builder array.Builder) func(raw json.RawMessage
 	case *array.Float64Builder:
 		return floating(64, b.Append)
 	case *array.Decimal128Builder:
-		return func(_ json.RawMessage, text string) error {
+		return func(text string) error {
 			v, err := connectors.ParseDecimal128(text, t.Precision, t.Scale)
 			b.Append(v)
 			return err
 		}
 	case *array.Decimal256Builder:
-		return func(_ json.RawMessage, text string) error {
+		return func(text string) error {
 			v, err := connectors.ParseDecimal256(text, t.Precision, t.Scale)
 			b.Append(v)
 			return err
 		}
 	case *array.StringBuilder:
-		return func(_ json.RawMessage, text string) error { b.Append(text); return nil }
+		return func(text string) error { b.Append(text); return nil }
 	case *array.BinaryBuilder:
-		return func(_ json.RawMessage, text string) error {
+		return func(text string) error {
 			v, err := base64.StdEncoding.DecodeString(text)
 			b.Append(v)
 			return err
 		}
 	case *array.Date32Builder:
-		return func(_ json.RawMessage, text string) error {
+		return func(text string) error {
 			v, err := connectors.ParseDate(text)
 			b.Append(v)
 			return err
 		}
 	case *array.TimestampBuilder:
-		return func(_ json.RawMessage, text string) error {
+		return func(text string) error {
 			v, _, err := connectors.ParseTimestamp(text)
 			b.Append(v)
 			return err
 		}
 	case *array.Time64Builder:
-		return func(_ json.RawMessage, text string) error {
+		return func(text string) error {
 			v, err := connectors.ParseTime(text)
 			b.Append(v)
 			return err
 		}
 	case *array.FixedSizeBinaryBuilder:
-		return func(_ json.RawMessage, text string) error {
+		return func(text string) error {
 			v, err := uuid.Parse(text)
 			b.Append(v[:])
 			return err
@@ -306,24 +340,24 @@ func jsonCell(t connectors.Type, builder array.Builder) func(raw json.RawMessage
 	return nil
 }
 
-func signed(bits int, add func(int64)) func(json.RawMessage, string) error {
-	return func(_ json.RawMessage, text string) error {
+func signed(bits int, add func(int64)) func(string) error {
+	return func(text string) error {
 		v, err := strconv.ParseInt(text, 10, bits)
 		add(v)
 		return err
 	}
 }
 
-func unsigned(bits int, add func(uint64)) func(json.RawMessage, string) error {
-	return func(_ json.RawMessage, text string) error {
+func unsigned(bits int, add func(uint64)) func(string) error {
+	return func(text string) error {
 		v, err := strconv.ParseUint(text, 10, bits)
 		add(v)
 		return err
 	}
 }
 
-func floating(bits int, add func(float64)) func(json.RawMessage, string) error {
-	return func(_ json.RawMessage, text string) error {
+func floating(bits int, add func(float64)) func(string) error {
+	return func(text string) error {
 		v, err := strconv.ParseFloat(strings.Replace(text, "Infinity", "Inf", 1), bits)
 		add(v)
 		return err
