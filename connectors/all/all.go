@@ -3,6 +3,7 @@ package all
 
 import (
 	"arus/connectors"
+	"arus/connectors/clickhouse"
 	"arus/connectors/mongodb"
 	"arus/connectors/mysql"
 	"arus/connectors/postgres"
@@ -14,7 +15,7 @@ import (
 func Registry() connectors.Registry {
 	r := connectors.Registry{}
 	for _, c := range []connectors.Connector{
-		postgres.New(), mysql.New(), mysql.NewMariaDB(), mongodb.New(), sqlite.New(), warehouse.New(),
+		postgres.New(), mysql.New(), mysql.NewMariaDB(), mongodb.New(), sqlite.New(), clickhouse.New(), warehouse.New(),
 	} {
 		r[c.Type] = c
 	}
