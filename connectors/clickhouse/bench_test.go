@@ -80,3 +80,17 @@ func BenchmarkLoad(b *testing.B) {
 		b.ReportMetric(float64(batches*size*b.N)/b.Elapsed().Seconds(), "rows/s")
 	})
 }
+
+// BenchmarkSmallLoad is what a table costs that has hardly any rows.
+func BenchmarkSmallLoad(b *testing.B) {
+	f := newFixture(b)
+	for _, mode := range []connectors.LoadMode{connectors.Replace, connectors.Merge} {
+		b.Run(mode.String(), func(b *testing.B) {
+			n := 0
+			for b.Loop() {
+				f.load(f.request(mode, fmt.Sprintf("t%d", n%10), []string{"id"}, idName()...), []string{"1", "a"})
+				n++
+			}
+		})
+	}
+}

@@ -440,9 +440,7 @@ func (l *load) Commit(ctx context.Context) (connectors.LoadResult, error) {
 	if err != nil {
 		err = l.failed(ctx, err)
 	}
-	if cleanErr := l.Abort(); err == nil {
-		err = cleanErr
-	}
+	_ = l.Abort() // what cannot be dropped now the next load sweeps, or says why it cannot
 	return result, err
 }
 
@@ -538,13 +536,21 @@ func (l *load) swapIn(ctx context.Context) error {
 // ensureView makes the view of current rows, or makes it anew when the columns
 // have changed. A table or view of somebody else's keeps the name.
 func (l *load) ensureView(ctx context.Context) error {
-	target, err := l.lookUp(ctx, l.req.Target)
-	if err != nil || target == nil {
-		return err
-	}
-	view, err := l.lookUp(ctx, currentView(l.req.Target))
+	viewRef := currentView(l.req.Target)
+	found, err := l.describe(ctx, "database = "+literal(viewRef.Schema)+" AND table IN ("+literal(l.req.Target.Name)+", "+literal(viewRef.Name)+")")
 	if err != nil {
 		return err
+	}
+	var target, view *relation
+	for _, r := range found {
+		if r.TableRef == viewRef {
+			view = r
+		} else {
+			target = r
+		}
+	}
+	if target == nil {
+		return nil // dropped by somebody since
 	}
 	var columns, natives []string
 	for _, c := range target.all {
