@@ -1,12 +1,15 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/google/uuid"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
@@ -141,7 +144,23 @@ func clickhouseMatrix(t *testing.T) matrixTarget {
 	if _, ok := all.Registry()["clickhouse"]; !ok {
 		t.Skip("SKIPPED: clickhouse is not among the connectors yet")
 	}
-	return matrixTarget{url: servers.ClickHouse(t)}
+	raw := servers.ClickHouse(t)
+	o, err := clickhouse.ParseDSN(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema := "t_matrix_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	t.Cleanup(func() {
+		conn, err := clickhouse.Open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		if err := conn.Exec(context.WithoutCancel(t.Context()), "DROP DATABASE IF EXISTS "+schema); err != nil {
+			t.Error(err)
+		}
+	})
+	return matrixTarget{url: raw, args: []string{"--target-schema", schema}, schema: schema}
 }
 
 // openByURL opens a database for reading.

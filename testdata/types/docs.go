@@ -11,7 +11,7 @@ import (
 var sourceNames = map[string]string{"postgresql": "PostgreSQL", "mysql": "MySQL and MariaDB", "mongodb": "MongoDB", "sqlite": "SQLite"}
 
 // destinations are the columns of the docs: a destination's name in goldens and for people.
-var destinations = [][2]string{{"postgresql", "PostgreSQL"}, {"mysql", "MySQL, MariaDB"}, {"clickhouse", "ClickHouse"}, {"embedded", "warehouse"}}
+var destinations = [][2]string{{"postgresql", "PostgreSQL"}, {"mysql", "MySQL, MariaDB"}, {"clickhouse", "ClickHouse 18.16"}, {"embedded", "warehouse"}}
 
 const docsHead = `# Types
 
@@ -47,10 +47,13 @@ Where a destination has no such type, the value is kept exactly in another form:
 - **Texts** longer than 4096 characters are longtext in MySQL.
 - **Generated, identity and serial columns** are copied as plain values.
 - **Minus zero** of a float is zero in MySQL, and in PostgreSQL through raw mode.
-- **JSON null** is NULL in PostgreSQL and MySQL through raw mode, whose rows are JSON objects themselves.
+- **JSON null** is NULL in PostgreSQL, MySQL and ClickHouse through raw mode, whose rows are JSON objects themselves.
 - **MongoDB**: ObjectId is its 24 hexadecimal digits; documents, arrays and fields whose values have no type in common are relaxed Extended JSON;
   numbers of several types share the least type that holds them all exactly; dates are timestamptz(3).
 - **SQLite**: a column has its declared type when all its values fit that, else the least type that holds them all.
+- **ClickHouse** has the types of the server's version. The column above is of 18.16, the oldest one: a current server keeps dates as Date32,
+  timestamps as DateTime64(6, 'UTC'), booleans as Bool and decimals up to 76 digits as Decimal, which an old one keeps exactly as text or numbers.
+  Times of day, intervals, JSON, arrays and numerics are text.
 - The **warehouse** requires values in key columns only; other columns may be NULL there.
 
 `
