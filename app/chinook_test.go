@@ -8,11 +8,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	mysqldriver "github.com/go-sql-driver/mysql"
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
@@ -247,6 +249,11 @@ func TestChinook(t *testing.T) {
 		{"sqlite-embedded", chinookSQLite, embeddedTarget, "TIMESTAMP"},
 		{"sqlite-postgres", chinookSQLite, postgresTarget, "TIMESTAMP"},
 		{"postgres-embedded", chinookPostgres, embeddedTarget, "timestamptz"},
+		{"mysql-embedded", chinookMariaDB, embeddedTarget, "DATETIME(6)"},
+		{"sqlite-mysql", chinookSQLite, mariadbTarget, "TIMESTAMP"},
+		{"postgres-clickhouse", chinookPostgres, clickhouseTarget, "timestamptz"},
+		{"mysql-clickhouse", chinookMariaDB, clickhouseTarget, "DATETIME(6)"},
+		{"sqlite-clickhouse", chinookSQLite, clickhouseTarget, "TIMESTAMP"},
 	}
 	for _, pair := range pairs {
 		for _, load := range []string{"direct", "raw"} {
@@ -342,10 +349,13 @@ func (c chinook) mustEqual(t *testing.T, to target) {
 	}
 }
 
+var isoTime = regexp.MustCompile(`(\d{4}-\d\d-\d\d)T(\d\d:)`)
+
 // normal makes the texts of two databases comparable: SQLite and MySQL write a
 // midnight and fractions in other ways than PostgreSQL, not other values.
 func normal(rows []string) {
 	for i, r := range rows {
+		r = isoTime.ReplaceAllString(r, "$1 $2")
 		for _, zone := range []string{"+00\"", "Z\""} {
 			r = strings.ReplaceAll(r, zone, "\"")
 		}
@@ -404,6 +414,21 @@ func mariadbTarget(t *testing.T) target {
 	return target{url: d.url, args: []string{"--target-schema", schema}, schema: schema, letters: "staging._dead_letters", read: d.rows, asText: d.asText, q: "`", name: func(table string) string {
 		return "`" + schema + "`.`" + model.Slug(table) + "`"
 	}}
+}
+
+// clickhouseTarget reads each row once, as the view of current rows gives it.
+func clickhouseTarget(t *testing.T) target {
+	m := clickhouseMatrix(t)
+	o, err := clickhouse.ParseDSN(m.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := clickhouse.OpenDB(o)
+	t.Cleanup(func() { _ = db.Close() })
+	d := database{url: m.url, db: db}
+	return target{url: m.url, args: m.args, schema: m.schema, read: d.rows, q: "`",
+		asText: func(column string) string { return "toString(" + column + ")" },
+		name:   func(table string) string { return "`" + m.schema + "`.`" + model.Slug(table) + "_current`" }}
 }
 
 func embeddedTarget(t *testing.T) target {
