@@ -38,9 +38,19 @@ func TestNewDecimal(t *testing.T) {
 		precision, scale int
 		want             string
 	}{
-		{1, 0, "decimal(1,0)"}, {1, 1, "decimal(1,1)"}, {12, 2, "decimal(12,2)"}, {38, 38, "decimal(38,38)"},
-		{39, 0, "decimal(39,0)"}, {76, 0, "decimal(76,0)"}, {76, 76, "decimal(76,76)"},
-		{77, 0, "numeric"}, {1000, 2, "numeric"}, {0, 0, "numeric"}, {-1, 0, "numeric"}, {5, -1, "numeric"}, {2, 3, "numeric"},
+		{1, 0, "decimal(1,0)"},
+		{1, 1, "decimal(1,1)"},
+		{12, 2, "decimal(12,2)"},
+		{38, 38, "decimal(38,38)"},
+		{39, 0, "decimal(39,0)"},
+		{76, 0, "decimal(76,0)"},
+		{76, 76, "decimal(76,76)"},
+		{77, 0, "numeric"},
+		{1000, 2, "numeric"},
+		{0, 0, "numeric"},
+		{-1, 0, "numeric"},
+		{5, -1, "numeric"},
+		{2, 3, "numeric"},
 	} {
 		if got := NewDecimal(test.precision, test.scale).String(); got != test.want {
 			t.Errorf("NewDecimal(%d, %d) = %s, want %s", test.precision, test.scale, got, test.want)
@@ -115,11 +125,23 @@ func TestTypeString(t *testing.T) {
 func TestTypeEqual(t *testing.T) {
 	t.Parallel()
 	different := []Type{
-		{Kind: Int32}, {Kind: Int64}, {Kind: Text}, {Kind: Text, Length: 4}, {Kind: Text, Length: 4, Fixed: true},
-		NewDecimal(12, 2), NewDecimal(12, 3), NewDecimal(13, 2), {Kind: Timestamp}, {Kind: Timestamp, Precision: 3},
-		{Kind: JSON}, {Kind: JSON, Parsed: true}, {Kind: Time}, {Kind: Time, Wide: true},
-		{Kind: Enum, Values: []string{"a", "b"}}, {Kind: Enum, Values: []string{"a','b"}}, {Kind: Enum, Values: []string{"b", "a"}},
-		{Kind: Array, Elem: &Type{Kind: Int32}}, {Kind: Array, Elem: &Type{Kind: Int64}},
+		{Kind: Int32},
+		{Kind: Int64},
+		{Kind: Text},
+		{Kind: Text, Length: 4},
+		{Kind: Text, Length: 4, Fixed: true},
+		NewDecimal(12, 2), NewDecimal(12, 3), NewDecimal(13, 2),
+		{Kind: Timestamp},
+		{Kind: Timestamp, Precision: 3},
+		{Kind: JSON},
+		{Kind: JSON, Parsed: true},
+		{Kind: Time},
+		{Kind: Time, Wide: true},
+		{Kind: Enum, Values: []string{"a", "b"}},
+		{Kind: Enum, Values: []string{"a','b"}},
+		{Kind: Enum, Values: []string{"b", "a"}},
+		{Kind: Array, Elem: &Type{Kind: Int32}},
+		{Kind: Array, Elem: &Type{Kind: Int64}},
 	}
 	for i, a := range different {
 		for j, b := range different {
