@@ -15,7 +15,8 @@ import (
 func benchColumns() []connectors.Column {
 	return []connectors.Column{
 		column("id", connectors.Int64), column("customer", connectors.Int32), column("status", connectors.Text),
-		{Name: "amount", Type: connectors.NewDecimal(12, 2), Nullable: true}, nullable("rate", connectors.Float64), nullable("active", connectors.Bool),
+		{Name: "amount", Type: connectors.NewDecimal(12, 2), Nullable: true},
+		nullable("rate", connectors.Float64), nullable("active", connectors.Bool),
 		column("created", connectors.TimestampTZ), nullable("updated", connectors.Timestamp), nullable("day", connectors.Date),
 		nullable("token", connectors.UUID), nullable("note", connectors.Text), nullable("payload", connectors.JSON),
 	}

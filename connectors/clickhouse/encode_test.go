@@ -28,7 +28,8 @@ func TestModernTypes(t *testing.T) {
 		{connectors.Type{Kind: connectors.Bool}, "Bool", []string{"true", "false"}, []string{"true", "false"}},
 		{connectors.Type{Kind: connectors.Date}, "Date32", []string{"1900-01-01", "1970-01-01", "2299-12-31"}, []string{"1900-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "2299-12-31T00:00:00Z"}},
 		{
-			connectors.Type{Kind: connectors.Timestamp, Precision: 6}, "DateTime64(6, 'UTC')",
+			connectors.Type{Kind: connectors.Timestamp, Precision: 6},
+			"DateTime64(6, 'UTC')",
 			[]string{"1900-01-01T00:00:00", "1969-12-31T23:59:59.999999", "2262-04-11T23:47:16.854775"}, // the driver shows none later
 			[]string{"1900-01-01T00:00:00Z", "1969-12-31T23:59:59.999999Z", "2262-04-11T23:47:16.854775Z"},
 		},

@@ -24,6 +24,10 @@ const lockQuery = "SELECT sleep(0.1) FROM system.numbers"
 // lockRetry is the time between two attempts at a lock that is held.
 const lockRetry = 50 * time.Millisecond
 
+// lockLinger is added to every wait: the server needs up to this to notice that
+// the load before, which has ended, let go.
+const lockLinger = time.Second
+
 type lock struct {
 	release func()
 	lost    atomic.Bool
@@ -31,7 +35,7 @@ type lock struct {
 
 // takeLock waits for the target's lock for at most the given time.
 func (d *db) takeLock(ctx context.Context, target connectors.TableRef, wait time.Duration) (*lock, error) {
-	deadline := time.Now().Add(wait)
+	deadline := time.Now().Add(wait + lockLinger)
 	for {
 		l, err := d.tryLock(ctx, "arus-lock-"+targetHash(target))
 		if err == nil || code(err) != codeQueryRunning {
