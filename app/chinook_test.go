@@ -426,9 +426,11 @@ func clickhouseTarget(t *testing.T) target {
 	db := clickhouse.OpenDB(o)
 	t.Cleanup(func() { _ = db.Close() })
 	d := database{url: m.url, db: db}
-	return target{url: m.url, args: m.args, schema: m.schema, read: d.rows, q: "`",
+	return target{
+		url: m.url, args: m.args, schema: m.schema, read: d.rows, q: "`",
 		asText: func(column string) string { return "toString(" + column + ")" },
-		name:   func(table string) string { return "`" + m.schema + "`.`" + model.Slug(table) + "_current`" }}
+		name:   func(table string) string { return "`" + m.schema + "`.`" + model.Slug(table) + "_current`" },
+	}
 }
 
 func embeddedTarget(t *testing.T) target {

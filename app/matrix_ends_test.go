@@ -28,7 +28,7 @@ var matrixSources = map[string]struct {
 	"postgresql": {"id", func(t *testing.T, g types.Golden, tables []types.Table) string {
 		d := postgresDatabase(t)
 		d.exec(t, g.Setup...)
-		d.exec(t, createTables(tables, `"`))
+		d.exec(t, createTables(tables, `"`), hostileSettings)
 		return d.url
 	}},
 	"mysql": {"id", func(t *testing.T, g types.Golden, tables []types.Table) string {
@@ -46,6 +46,14 @@ var matrixSources = map[string]struct {
 	}},
 	"mongodb": {"_id", mongoTables},
 }
+
+// hostileSettings are what a PostgreSQL database may give its sessions, each of which spells or reads values in another way.
+const hostileSettings = `DO $$ DECLARE setting text; BEGIN
+	FOREACH setting IN ARRAY ARRAY['timezone = ''Asia/Kolkata''', 'datestyle = ''SQL, DMY''', 'intervalstyle = sql_standard', 'bytea_output = escape', 'extra_float_digits = -10',
+		'standard_conforming_strings = off', 'array_nulls = off', 'xmloption = document', 'search_path = pg_catalog',
+		'default_transaction_isolation = serializable', 'transform_null_equals = on'] LOOP
+		EXECUTE format('ALTER DATABASE %I SET ', current_database()) || setting;
+	END LOOP; END $$`
 
 // createTables is one script, for tables by the hundred would take long one by one.
 func createTables(tables []types.Table, quote string) string {
@@ -127,7 +135,9 @@ var matrixDestinations = []struct {
 	open         func(t *testing.T) matrixTarget
 }{
 	{"postgresql", "postgresql", func(t *testing.T) matrixTarget {
-		return matrixTarget{url: servers.PostgresDatabase(t), schema: "analytics"}
+		d := postgresDatabase(t)
+		d.exec(t, hostileSettings)
+		return matrixTarget{url: d.url, schema: "analytics"}
 	}},
 	{"mysql", "mysql", func(t *testing.T) matrixTarget { return mysqlMatrix(servers.MariaDBDatabase(t)) }},
 	{"mysql without LOCAL INFILE", "mysql", func(t *testing.T) matrixTarget { return mysqlMatrix(servers.MariaDBNoLocalDatabase(t)) }},

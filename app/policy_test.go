@@ -38,20 +38,41 @@ func TestPoliciesForValuesTheDestinationCannotHold(t *testing.T) {
 		replaced int64
 		letters  []string // parts of the reasons
 	}{
-		{"mariadb-postgres replace", fromMariaDB, postgresTarget, "nul=replace,date=replace", exitOK,
-			[]string{`"1" "2024-02-29" "2024-02-29 01:02:03.5" "fine" `, `"2" NULL "2024-01-01 00:00:00" "zero" `, `"3" "2024-01-01" NULL "partial" `, "\"4\" NULL NULL \"a\ufffdb\" "}, 3, nil},
-		{"mariadb-postgres dead letter", fromMariaDB, postgresTarget, "nul=dead_letter,date=dead_letter", exitDeadLetters,
-			[]string{`"1" "2024-02-29" "2024-02-29 01:02:03.5" "fine" `}, 0, []string{"0000-00-00", "2024-00-15 10:11:12", "U+0000"}},
-		{"mariadb-postgres by default", fromMariaDB, postgresTarget, "", exitDeadLetters,
-			[]string{`"1" "2024-02-29" "2024-02-29 01:02:03.5" "fine" `, "\"4\" NULL NULL \"a\ufffdb\" "}, 1, []string{"0000-00-00", "2024-00-15 10:11:12"}},
+		{
+			"mariadb-postgres replace", fromMariaDB, postgresTarget, "nul=replace,date=replace", exitOK,
+			[]string{`"1" "2024-02-29" "2024-02-29 01:02:03.5" "fine" `, `"2" NULL "2024-01-01 00:00:00" "zero" `, `"3" "2024-01-01" NULL "partial" `, "\"4\" NULL NULL \"a\ufffdb\" "},
+			3, nil,
+		},
+		{
+			"mariadb-postgres dead letter", fromMariaDB, postgresTarget, "nul=dead_letter,date=dead_letter", exitDeadLetters,
+			[]string{`"1" "2024-02-29" "2024-02-29 01:02:03.5" "fine" `},
+			0,
+			[]string{"0000-00-00", "2024-00-15 10:11:12", "U+0000"},
+		},
+		{
+			"mariadb-postgres by default", fromMariaDB, postgresTarget, "", exitDeadLetters,
+			[]string{`"1" "2024-02-29" "2024-02-29 01:02:03.5" "fine" `, "\"4\" NULL NULL \"a\ufffdb\" "},
+			1,
+			[]string{"0000-00-00", "2024-00-15 10:11:12"},
+		},
 		{"mariadb-postgres fail", fromMariaDB, postgresTarget, "date=fail", exitFailed, nil, 0, nil},
-		{"postgres-mariadb replace", fromPostgres, mariadbTarget, "date=replace,number=replace", exitOK,
-			[]string{`"1" "2024-02-29" "1.5" "2.25" "fine" `, `"2" NULL "1" "1.00" "x" `, `"3" NULL "1" "1.00" "x" `, `"4" NULL NULL "1.00" "x" `, `"5" NULL "1" NULL "x" `, `"6" NULL NULL NULL NULL `}, 5, nil},
-		{"postgres-mariadb by default", fromPostgres, mariadbTarget, "", exitDeadLetters,
-			[]string{`"1" "2024-02-29" "1.5" "2.25" "fine" `}, 0, []string{"infinity", "-0043-03-15", "NaN", "NaN", "-Inf"}},
+		{
+			"postgres-mariadb replace", fromPostgres, mariadbTarget, "date=replace,number=replace", exitOK,
+			[]string{`"1" "2024-02-29" "1.5" "2.25" "fine" `, `"2" NULL "1" "1.00" "x" `, `"3" NULL "1" "1.00" "x" `, `"4" NULL NULL "1.00" "x" `, `"5" NULL "1" NULL "x" `, `"6" NULL NULL NULL NULL `},
+			5, nil,
+		},
+		{
+			"postgres-mariadb by default", fromPostgres, mariadbTarget, "", exitDeadLetters,
+			[]string{`"1" "2024-02-29" "1.5" "2.25" "fine" `},
+			0,
+			[]string{"infinity", "-0043-03-15", "NaN", "NaN", "-Inf"},
+		},
 		{"postgres-mariadb fail", fromPostgres, mariadbTarget, "number=fail,date=replace", exitFailed, nil, 0, nil},
-		{"postgres-postgres holds all", fromPostgres, postgresTarget, "", exitOK,
-			[]string{`"1" "2024-02-29" "1.5" "2.25" "fine" `, `"2" "infinity" "1" "1.00" "x" `, `"3" "0044-03-15 BC" "1" "1.00" "x" `, `"4" NULL "NaN" "1.00" "x" `, `"5" NULL "1" "NaN" "x" `, `"6" NULL "-Infinity" NULL NULL `}, 0, nil},
+		{
+			"postgres-postgres holds all", fromPostgres, postgresTarget, "", exitOK,
+			[]string{`"1" "2024-02-29" "1.5" "2.25" "fine" `, `"2" "infinity" "1" "1.00" "x" `, `"3" "0044-03-15 BC" "1" "1.00" "x" `, `"4" NULL "NaN" "1.00" "x" `, `"5" NULL "1" "NaN" "x" `, `"6" NULL "-Infinity" NULL NULL `},
+			0, nil,
+		},
 	}
 	for _, tc := range tests {
 		for _, load := range []string{"direct", "raw"} {

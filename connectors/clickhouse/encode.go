@@ -113,8 +113,6 @@ func (e *encoder) add(a arrow.Array) error {
 	return e.append(a)
 }
 
-func (e *encoder) size() int { return len(e.data) + len(e.arena) + len(e.nulls) }
-
 func (e *encoder) reset() {
 	clear(e.texts)
 	e.nulls, e.data, e.texts, e.arena, e.rows = e.nulls[:0], e.data[:0], e.texts[:0], e.arena[:0], 0

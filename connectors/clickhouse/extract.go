@@ -53,17 +53,16 @@ func (s *Source) Read(ctx context.Context, req connectors.ReadRequest, emit func
 		}
 		sql += " WHERE " + where
 	}
+	order := make([]string, len(req.OrderBy))
 	for i, name := range req.OrderBy {
 		by, ok := r.column(name)
 		if !ok {
 			return notThere(opRead, object, name)
 		}
-		if i == 0 {
-			sql += " ORDER BY "
-		} else {
-			sql += ", "
-		}
-		sql += orderExpr(by)
+		order[i] = orderExpr(by)
+	}
+	if len(order) > 0 {
+		sql += " ORDER BY " + strings.Join(order, ", ")
 	}
 	return s.stream(ctx, object, sql, columns, req.Limits, s.grantSelect(r.TableRef), emit)
 }

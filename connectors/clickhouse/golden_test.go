@@ -87,9 +87,9 @@ func script(t *testing.T, d dialect, atomic bool) string {
 		}
 		say("what the window leaves, by a column of type "+native, d.copyRest(shadow, target, []string{"id", "at"}, where))
 	}
-	swap, displaced := d.swap(target, shadow, false, atomic)
+	swap, _ := d.swap(target, shadow, false, atomic)
 	say("the first swap", swap)
-	swap, displaced = d.swap(target, shadow, true, atomic)
+	swap, displaced := d.swap(target, shadow, true, atomic)
 	say("a later swap", swap)
 	say("the displaced table", d.drop(displaced))
 	say("the view of current rows", d.createView(target, []string{"id", "code"}, true))

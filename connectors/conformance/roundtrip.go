@@ -207,8 +207,10 @@ func hostileNames(t *testing.T, h *Harness) {
 			if err != nil || !ok || bound.Text != row[i+1] {
 				t.Errorf("the greatest value of %q is %+v, %v, %v", name, bound, ok, err)
 			}
-			rows, err := ReadAll(t.Context(), s, connectors.ReadRequest{Table: table, Columns: req.Columns[i+1 : i+2], OrderBy: []string{name},
-				Window: &connectors.Window{Column: name, Lower: &bound, Upper: &bound}})
+			rows, err := ReadAll(t.Context(), s, connectors.ReadRequest{
+				Table: table, Columns: req.Columns[i+1 : i+2], OrderBy: []string{name},
+				Window: &connectors.Window{Column: name, Lower: &bound, Upper: &bound},
+			})
 			if err != nil || len(rows) != 1 {
 				t.Errorf("a window over %q gives %v, %v", name, rows, err)
 			}

@@ -1,10 +1,13 @@
 package postgres
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"arus/connectors"
 	"arus/connectors/conformance"
@@ -81,4 +84,38 @@ func openAt(t *testing.T, cfg connectors.Config, address string) connectors.Sour
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	return s
+}
+
+// TestStagingTablesOfLikeNamesAreMadeAtOnce begins raw loads whose staging tables have names that are equal as far as the
+// server would keep them in the names of sequences and keys.
+func TestStagingTablesOfLikeNamesAreMadeAtOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var loads []connectors.Load
+	for i := range 3 {
+		name := fmt.Sprintf("%s%d", strings.Repeat("x", 62), i)
+		req := request(connectors.Table{TableRef: connectors.TableRef{Name: name}, Columns: []connectors.Column{{Name: "v", Type: connectors.Type{Kind: connectors.Int32}}}}, connectors.Replace)
+		req.Raw = &connectors.RawTarget{Table: connectors.TableRef{Schema: "staging", Name: name}}
+		l, err := f.dest.Begin(ctx, req)
+		if err != nil {
+			t.Errorf("begin: %v", err)
+			break
+		}
+		batch, err := conformance.Batch(req.Columns, [][]any{{"1"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Write(ctx, batch); err != nil {
+			t.Errorf("write: %v", err)
+		}
+		loads = append(loads, l)
+	}
+	for _, l := range loads {
+		if _, err := l.Commit(ctx); err != nil {
+			t.Errorf("commit: %v", err)
+			_ = l.Abort()
+		}
+	}
 }

@@ -25,8 +25,14 @@ func (l *load) prepareStaging(ctx context.Context) error {
 		return err
 	}
 	if have == nil {
-		return exec(ctx, l.conn, "CREATE TABLE "+table+" (_arus_id bigserial PRIMARY KEY, _arus_run_id uuid NOT NULL, "+
-			"_arus_extracted timestamptz NOT NULL DEFAULT pg_catalog.now(), _data jsonb NOT NULL)")
+		// A serial column and a plain key would be named after as much of the table's name as fits, and wait for, then
+		// fail against, those of another table with a like name that is being made at the same time.
+		run := strings.ReplaceAll(l.req.RunID, "-", "")
+		name := connectors.Shorten(l.req.Raw.Table.Name, 40) + "_" + run[max(0, len(run)-12):]
+		sequence := qualified(connectors.TableRef{Schema: l.req.Raw.Table.Schema, Name: name + "_seq"})
+		return exec(ctx, l.conn, "CREATE SEQUENCE "+sequence+"; CREATE TABLE "+table+" (_arus_id bigint NOT NULL DEFAULT pg_catalog.nextval("+mustLiteral(sequence)+
+			"), _arus_run_id uuid NOT NULL, _arus_extracted timestamptz NOT NULL DEFAULT pg_catalog.now(), _data jsonb NOT NULL, "+
+			"CONSTRAINT "+ident(name+"_key")+" PRIMARY KEY (_arus_id)); ALTER SEQUENCE "+sequence+" OWNED BY "+table+"._arus_id")
 	}
 	rows, err := query(ctx, l.conn, "SELECT pg_catalog.max(_arus_id) FROM "+table)
 	if err != nil {

@@ -24,7 +24,8 @@ func TestConformance(t *testing.T) { //nolint:paralleltest // it looks for gorou
 			}
 		})
 		exec(t, c, "PRAGMA journal_mode = wal", "CREATE TABLE made_first (id INTEGER)")
-		return &conformance.Harness{Connector: New(), Config: connectors.Config{Type: "sqlite", Database: path},
+		return &conformance.Harness{
+			Connector: New(), Config: connectors.Config{Type: "sqlite", Database: path},
 			Make: func(t testing.TB, name string, columns []connectors.Column, key []string, rows [][]any) {
 				exec(t, c, createTable(name, columns, key))
 				exec(t, c, "BEGIN")
@@ -32,7 +33,8 @@ func TestConformance(t *testing.T) { //nolint:paralleltest // it looks for gorou
 					exec(t, c, insertRow(name, columns, row))
 				}
 				exec(t, c, "COMMIT")
-			}}
+			},
+		}
 	})
 }
 
