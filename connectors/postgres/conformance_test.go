@@ -95,7 +95,7 @@ func TestStagingTablesOfLikeNamesAreMadeAtOnce(t *testing.T) {
 	defer cancel()
 	var loads []connectors.Load
 	for i := range 3 {
-		name := fmt.Sprintf("%s%d", strings.Repeat("x", 62), i)
+		name := fmt.Sprintf("%s%d", strings.Repeat("x", 58), i)
 		req := request(connectors.Table{TableRef: connectors.TableRef{Name: name}, Columns: []connectors.Column{{Name: "v", Type: connectors.Type{Kind: connectors.Int32}}}}, connectors.Replace)
 		req.Raw = &connectors.RawTarget{Table: connectors.TableRef{Schema: "staging", Name: name}}
 		l, err := f.dest.Begin(ctx, req)
