@@ -4,12 +4,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"maps"
 	"net"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -78,7 +76,7 @@ func open(ctx context.Context, cfg connectors.Config) (*db, error) {
 
 const opConnect = "connect to"
 
-var knownOptions = []string{"cluster", "compression", "connect_timeout", "sslmode", "sslrootcert"}
+var knownOptions = []string{"cluster", "compression", "connect_timeout", "sslcert", "sslkey", "sslmode", "sslrootcert"}
 
 // configure turns the fields into the driver's options.
 func configure(cfg connectors.Config) (ch.Options, error) {
@@ -161,42 +159,7 @@ func tlsConfig(cfg connectors.Config) (*tls.Config, error) {
 	if !slices.Contains([]string{"disable", "require", "verify-ca", "verify-full"}, mode) {
 		return nil, fmt.Errorf("sslmode is %q, not disable, require, verify-ca or verify-full", mode)
 	}
-	if mode == "disable" {
-		return nil, nil //nolint:nilnil // no TLS
-	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: cfg.Host}
-	if rootFile != "" {
-		pem, err := os.ReadFile(rootFile)
-		if err != nil {
-			return nil, fmt.Errorf("sslrootcert: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("sslrootcert: %s holds no certificate", rootFile)
-		}
-		if mode == "require" {
-			mode = "verify-ca"
-		}
-	}
-	switch mode {
-	case "require":
-		config.InsecureSkipVerify = true // what the mode means: encryption without authentication
-	case "verify-ca":
-		config.InsecureSkipVerify = true // the chain is verified below, without the host name
-		config.VerifyConnection = verifyChain(config.RootCAs)
-	}
-	return config, nil
-}
-
-func verifyChain(roots *x509.CertPool) func(tls.ConnectionState) error {
-	return func(state tls.ConnectionState) error {
-		options := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool()}
-		for _, cert := range state.PeerCertificates[1:] {
-			options.Intermediates.AddCert(cert)
-		}
-		_, err := state.PeerCertificates[0].Verify(options)
-		return err
-	}
+	return connectors.TLSSettings{Mode: mode, RootFile: rootFile, CertFile: cfg.Options["sslcert"], KeyFile: cfg.Options["sslkey"], ServerName: cfg.Host}.Config()
 }
 
 // connect gives the connections, unless they were closed.

@@ -2,8 +2,6 @@ package clickhouse
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -158,7 +156,7 @@ func (d *db) connectError(ctx context.Context, err error) error {
 		return out
 	}
 	out.Err = d.redact(err)
-	if isTLS(err) {
+	if connectors.IsTLSError(err) {
 		out.Kind, out.Hint = connectors.KindTLS, "check sslmode and sslrootcert against what the server offers; TLS has a port of its own, usually 9440"
 		return out
 	}
@@ -174,26 +172,6 @@ func (d *db) connectError(ctx context.Context, err error) error {
 		out.Hint = "the port does not speak ClickHouse's native protocol: it is usually 9000, or 9440 with TLS; 8123 and 8443 are HTTP"
 	}
 	return out
-}
-
-func isTLS(err error) bool {
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[tls.AlertError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return true
-	}
-	_, ok := errors.AsType[x509.CertificateInvalidError](err)
-	return ok
 }
 
 // valueError is a value that a column of the target cannot hold.

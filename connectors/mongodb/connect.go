@@ -4,12 +4,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -138,6 +136,8 @@ var settings = map[string][]string{
 	"replicaSet":       nil,
 	"retryReads":       nil,
 	"retryWrites":      nil, // nothing is written; in every connection string that Atlas hands out
+	"sslcert":          nil,
+	"sslkey":           nil,
 	"sslmode":          nil,
 	"sslrootcert":      {"tlsCAFile"},
 	"tls":              {"ssl"},
@@ -329,45 +329,14 @@ func tlsConfig(set map[string]string) (*tls.Config, error) {
 	if mode == "" && rootFile != "" {
 		mode = "verify-full"
 	}
-	if mode == "" || mode == "disable" {
-		return nil, nil
-	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if rootFile != "" {
-		pem, err := os.ReadFile(rootFile)
-		if err != nil {
-			return nil, fmt.Errorf("sslrootcert: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("sslrootcert: %s holds no certificate", rootFile)
-		}
-		if mode == "require" {
-			mode = "verify-ca"
-		}
-	}
 	switch mode {
-	case "require":
-		config.InsecureSkipVerify = true // what the mode means: encryption without authentication
-	case "verify-ca":
-		config.InsecureSkipVerify = true // the chain is verified below, without the host name
-		config.VerifyConnection = verifyChain(config.RootCAs)
-	case "verify-full":
+	case "":
+		mode = connectors.TLSDisable
+	case connectors.TLSDisable, connectors.TLSRequire, connectors.TLSVerifyCA, connectors.TLSVerifyFull:
 	default:
 		return nil, faulty("use disable, require, verify-ca or verify-full; MongoDB has no way to prefer", "sslmode is %q", mode)
 	}
-	return config, nil
-}
-
-func verifyChain(roots *x509.CertPool) func(tls.ConnectionState) error {
-	return func(state tls.ConnectionState) error {
-		options := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool()}
-		for _, cert := range state.PeerCertificates[1:] {
-			options.Intermediates.AddCert(cert)
-		}
-		_, err := state.PeerCertificates[0].Verify(options)
-		return err
-	}
+	return connectors.TLSSettings{Mode: mode, RootFile: rootFile, CertFile: set["sslcert"], KeyFile: set["sslkey"]}.Config()
 }
 
 // connectionString is what a mongodb:// or mongodb+srv:// string says, apart

@@ -2,8 +2,6 @@ package mongodb
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -44,7 +42,7 @@ func (s *Source) fail(ctx context.Context, op, object string, err error) error {
 	switch {
 	case ok && command.Code != 0:
 		out.Kind, out.Hint = s.classify(command)
-	case isTLS(err):
+	case connectors.IsTLSError(err):
 		out.Kind, out.Hint = connectors.KindTLS, "check tls, sslmode and sslrootcert against what the server offers"
 	case connectors.NetworkKind(err) != "":
 		out.Kind, out.Hint = connectors.NetworkKind(err), connectors.ConnectHint(err)
@@ -145,26 +143,6 @@ func (s *Source) classify(e mongo.CommandError) (kind connectors.ErrorKind, hint
 		return connectors.KindTimeout, ""
 	}
 	return connectors.KindInvalid, ""
-}
-
-func isTLS(err error) bool {
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[tls.AlertError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return true
-	}
-	_, ok := errors.AsType[x509.CertificateInvalidError](err)
-	return ok
 }
 
 // typeError is a document that the settled table cannot hold.

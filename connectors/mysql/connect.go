@@ -3,11 +3,9 @@ package mysql
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"sort"
 	"strconv"
 	"strings"
@@ -260,11 +258,11 @@ func parseVersion(v string) flavour {
 type tlsMode string
 
 const (
-	tlsDisabled   tlsMode = "disabled"
-	tlsPreferred  tlsMode = "preferred"
-	tlsRequired   tlsMode = "required"
-	tlsVerifyCA   tlsMode = "verify-ca"
-	tlsVerifyFull tlsMode = "verify-full"
+	tlsDisabled   tlsMode = connectors.TLSDisable
+	tlsPreferred  tlsMode = connectors.TLSPrefer
+	tlsRequired   tlsMode = connectors.TLSRequire
+	tlsVerifyCA   tlsMode = connectors.TLSVerifyCA
+	tlsVerifyFull tlsMode = connectors.TLSVerifyFull
 )
 
 var tlsModes = map[string]tlsMode{
@@ -307,44 +305,9 @@ func tlsConfig(cfg connectors.Config) (tlsMode, *tls.Config, error) {
 	if mode == tlsDisabled {
 		return mode, nil, nil
 	}
-	tc := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: cfg.Host}
-	if ca != "" {
-		pem, err := os.ReadFile(ca)
-		if err != nil {
-			return "", nil, fmt.Errorf("option ssl-ca: %w", err)
-		}
-		tc.RootCAs = x509.NewCertPool()
-		if !tc.RootCAs.AppendCertsFromPEM(pem) {
-			return "", nil, fmt.Errorf("option ssl-ca: %s holds no PEM certificate", ca)
-		}
-	}
-	if (cert == "") != (key == "") {
-		return "", nil, errors.New("options ssl-cert and ssl-key go together")
-	}
-	if cert != "" {
-		pair, err := tls.LoadX509KeyPair(cert, key)
-		if err != nil {
-			return "", nil, fmt.Errorf("option ssl-cert: %w", err)
-		}
-		tc.Certificates = []tls.Certificate{pair}
-	}
-	switch mode {
-	case tlsPreferred, tlsRequired:
-		tc.InsecureSkipVerify = true // these modes promise encryption, not the server's identity
-	case tlsVerifyCA:
-		tc.InsecureSkipVerify = true // the chain is verified below, only the host name is not
-		tc.VerifyConnection = verifyChain(tc.RootCAs)
+	tc, err := connectors.TLSSettings{Mode: string(mode), RootFile: ca, CertFile: cert, KeyFile: key, ServerName: cfg.Host}.Config()
+	if err != nil {
+		return "", nil, err
 	}
 	return mode, tc, nil
-}
-
-func verifyChain(roots *x509.CertPool) func(tls.ConnectionState) error {
-	return func(cs tls.ConnectionState) error {
-		opts := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool()}
-		for _, c := range cs.PeerCertificates[1:] {
-			opts.Intermediates.AddCert(c)
-		}
-		_, err := cs.PeerCertificates[0].Verify(opts)
-		return err
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -87,7 +86,7 @@ func configure(cfg connectors.Config) (*pgconn.Config, error) {
 	invalid := func(hint, format string, args ...any) error {
 		return &connectors.Error{Kind: connectors.KindInvalid, Op: "connect to", Object: cfg.Address(), Err: fmt.Errorf(format, args...), Hint: hint}
 	}
-	known := []string{"application_name", "connect_timeout", "sslmode", "sslrootcert"}
+	known := []string{"application_name", "connect_timeout", "sslcert", "sslkey", "sslmode", "sslrootcert"}
 	var unknown []string
 	for name := range cfg.Options {
 		if !slices.Contains(known, name) {
@@ -176,42 +175,14 @@ func tlsConfig(cfg connectors.Config) (*tls.Config, []*pgconn.FallbackConfig, er
 	if mode == "disable" || strings.HasPrefix(cfg.Host, "/") {
 		return nil, nil, nil
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: cfg.Host}
-	if rootFile != "" {
-		pem, err := os.ReadFile(rootFile)
-		if err != nil {
-			return nil, nil, fmt.Errorf("sslrootcert: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, nil, fmt.Errorf("sslrootcert: %s holds no certificate", rootFile)
-		}
-		if mode == "require" {
-			mode = "verify-ca"
-		}
-	}
-	switch mode {
-	case "prefer", "require":
-		config.InsecureSkipVerify = true // what the mode means: encryption without authentication
-	case "verify-ca":
-		config.InsecureSkipVerify = true // the chain is verified below, without the host name
-		config.VerifyConnection = verifyChain(config.RootCAs)
+	config, err := connectors.TLSSettings{Mode: mode, RootFile: rootFile, CertFile: cfg.Options["sslcert"], KeyFile: cfg.Options["sslkey"], ServerName: cfg.Host}.Config()
+	if err != nil {
+		return nil, nil, err
 	}
 	if mode == "prefer" {
 		return config, []*pgconn.FallbackConfig{{Host: cfg.Host, Port: uint16(cmp.Or(cfg.Port, 5432))}}, nil
 	}
 	return config, nil, nil
-}
-
-func verifyChain(roots *x509.CertPool) func(tls.ConnectionState) error {
-	return func(state tls.ConnectionState) error {
-		options := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool()}
-		for _, cert := range state.PeerCertificates[1:] {
-			options.Intermediates.AddCert(cert)
-		}
-		_, err := state.PeerCertificates[0].Verify(options)
-		return err
-	}
 }
 
 // acquire takes an idle connection that still lives, or opens one.
