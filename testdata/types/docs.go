@@ -97,19 +97,19 @@ func docsTable(b *strings.Builder, g Golden) error {
 	seen := map[string]bool{}
 	for _, group := range g.Groups {
 		for _, c := range group.Columns {
-			row := "| " + code(c.Title()) + " | " + code(c.Logical)
+			cells := []string{code(c.Title()), code(c.Logical)}
 			for _, m := range mappings {
 				native, ok := m[group.Name+"\t"+c.Title()]
 				switch {
 				case ok:
-					row += " | " + code(strings.TrimSuffix(native, " NOT NULL"))
+					cells = append(cells, code(strings.TrimSuffix(native, " NOT NULL")))
 				case c.Offline:
-					row += " | as " + code(c.Logical)
+					cells = append(cells, "as "+code(c.Logical))
 				default:
 					return fmt.Errorf("the goldens of %s say nothing of %s", g.Dialect, c.Title())
 				}
 			}
-			if row += " |\n"; !seen[row] {
+			if row := "| " + strings.Join(cells, " | ") + " |\n"; !seen[row] {
 				seen[row] = true
 				b.WriteString(row)
 			}

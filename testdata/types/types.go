@@ -176,8 +176,10 @@ func (g Golden) Tables(destination string) []Table {
 			column := TableColumn{c, columnName(i, c)}
 			var plain []Value
 			for n, v := range c.Values {
-				alone := Table{Name: fmt.Sprintf("%s_%d_%d", group.Name, i, n), Columns: []TableColumn{column}, Alone: true, In: v.In,
-					Rows: []Row{{1, []*string{&v.Literal}, []any{textOrNull(v.Want)}}}}
+				alone := Table{
+					Name: fmt.Sprintf("%s_%d_%d", group.Name, i, n), Columns: []TableColumn{column}, Alone: true, In: v.In,
+					Rows: []Row{{1, []*string{&v.Literal}, []any{textOrNull(v.Want)}}},
+				}
 				_, direct := alone.in(destination, "direct")
 				if _, raw := alone.in(destination, "raw"); direct || raw {
 					tables = append(tables, alone)
