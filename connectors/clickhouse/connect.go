@@ -228,6 +228,28 @@ func (d *db) exec(ctx context.Context, sql string) error {
 	return pool.Exec(query, sql)
 }
 
+// catalogTries and catalogPause outlast other loads that drop tables while the
+// catalog is read: an old server then answers that such a table does not exist.
+const (
+	catalogTries = 20
+	catalogPause = 25 * time.Millisecond
+)
+
+// catalog is query over the server's own tables, from the start again when
+// another table vanished meanwhile; reset forgets the rows of the attempt before.
+func (d *db) catalog(ctx context.Context, sql string, reset func(), scan func(driver.Rows) error) error {
+	for try := 1; ; try++ {
+		reset()
+		err := d.query(ctx, sql, scan)
+		if c := code(err); c != codeUnknownTable && c != codeUnknownDB || try == catalogTries {
+			return err
+		}
+		if err := pause(ctx, catalogPause); err != nil {
+			return err
+		}
+	}
+}
+
 // query runs one statement and hands each row to scan.
 func (d *db) query(ctx context.Context, sql string, scan func(driver.Rows) error) (err error) {
 	pool, err := d.connect()

@@ -53,8 +53,8 @@ func isMeta(name string) bool {
 func (d *db) describe(ctx context.Context, where string) ([]*relation, error) {
 	var found []*relation
 	byName := map[connectors.TableRef]*relation{}
-	err := d.query(ctx, "SELECT database, table, engine, sorting_key, partition_key FROM (SELECT database, name AS table, engine, sorting_key, partition_key FROM system.tables) WHERE "+where+
-		" ORDER BY database, table", func(rows driver.Rows) error {
+	err := d.catalog(ctx, "SELECT database, table, engine, sorting_key, partition_key FROM (SELECT database, name AS table, engine, sorting_key, partition_key FROM system.tables) WHERE "+where+
+		" ORDER BY database, table", func() { found = nil; clear(byName) }, func(rows driver.Rows) error {
 		r := &relation{Table: connectors.Table{RowEstimate: -1, Bytes: -1}}
 		if err := rows.Scan(&r.Schema, &r.Name, &r.engine, &r.sortingKey, &r.partitionKey); err != nil {
 			return err
@@ -67,7 +67,12 @@ func (d *db) describe(ctx context.Context, where string) ([]*relation, error) {
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
-	err = d.query(ctx, "SELECT database, table, name, type, default_kind, comment FROM system.columns WHERE "+where, func(rows driver.Rows) error {
+	forget := func() {
+		for _, r := range found {
+			r.all = nil
+		}
+	}
+	err = d.catalog(ctx, "SELECT database, table, name, type, default_kind, comment FROM system.columns WHERE "+where, forget, func(rows driver.Rows) error {
 		var ref connectors.TableRef
 		var name, native, kind, note string
 		if err := rows.Scan(&ref.Schema, &ref.Name, &name, &native, &kind, &note); err != nil {
@@ -174,8 +179,8 @@ func (s *Source) Tables(ctx context.Context, filter connectors.TableFilter) ([]c
 // sizes sums rows and bytes of the parts of each table.
 func (d *db) sizes(ctx context.Context, where string) (map[connectors.TableRef][2]int64, error) {
 	sizes := map[connectors.TableRef][2]int64{}
-	err := d.query(ctx, "SELECT database, table, toInt64(sum(rows)), toInt64(sum(bytes_on_disk)) FROM system.parts WHERE active AND "+where+
-		" GROUP BY database, table", func(rows driver.Rows) error {
+	err := d.catalog(ctx, "SELECT database, table, toInt64(sum(rows)), toInt64(sum(bytes_on_disk)) FROM system.parts WHERE active AND "+where+
+		" GROUP BY database, table", func() { clear(sizes) }, func(rows driver.Rows) error {
 		var ref connectors.TableRef
 		var size [2]int64
 		if err := rows.Scan(&ref.Schema, &ref.Name, &size[0], &size[1]); err != nil {

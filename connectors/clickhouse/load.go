@@ -209,7 +209,7 @@ func (l *load) ensureSchema(ctx context.Context, schema string) error {
 // away by half a swap gets its name back first.
 func (l *load) sweep(ctx context.Context, schema string) error {
 	var names []string
-	err := l.query(ctx, leftovers(schema, l.req.Target), func(rows driver.Rows) error {
+	err := l.catalog(ctx, leftovers(schema, l.req.Target), func() { names = nil }, func(rows driver.Rows) error {
 		var name string
 		err := rows.Scan(&name)
 		names = append(names, name)
@@ -503,7 +503,7 @@ func (l *load) keepRest(ctx context.Context) error {
 
 func (l *load) attachAll(ctx context.Context, target, from connectors.TableRef) error {
 	var ids []string
-	err := l.query(ctx, partitions(from), func(rows driver.Rows) error {
+	err := l.catalog(ctx, partitions(from), func() { ids = nil }, func(rows driver.Rows) error {
 		var id string
 		err := rows.Scan(&id)
 		ids = append(ids, id)
