@@ -90,11 +90,16 @@ func AppendUUID(dst, u []byte) []byte {
 // AppendRowJSON writes row i as one JSON object, exactly: integers and finite
 // floats are numbers; decimals, numerics, dates, times, uuids and non-finite
 // floats are strings in canonical text; bytes are base64 strings; json and
-// array columns are nested as they are; null is null.
+// array columns are nested as they are; null is null, but a json column that is
+// NULL is left out, so that what stands there as null is the JSON null.
 func AppendRowJSON(dst []byte, batch arrow.RecordBatch, columns []Column, i int) []byte {
 	dst = append(dst, '{')
+	start := len(dst)
 	for c, col := range columns {
-		if c > 0 {
+		if col.Type.Kind == JSON && batch.Column(c).IsNull(i) {
+			continue
+		}
+		if len(dst) > start {
 			dst = append(dst, ',')
 		}
 		dst = AppendJSONString(dst, col.Name)

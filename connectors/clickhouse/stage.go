@@ -187,16 +187,17 @@ func newRowDecoder(columns []connectors.Column, builders []array.Builder) (*rowD
 var errRow = errors.New("the staging row is not as it was written")
 
 func (d *rowDecoder) row(data string) error {
-	at := 0
+	at, opening := 0, byte('{')
 	for i, c := range d.columns {
 		fault := func(err error) error { return &valueError{kind: connectors.KindType, column: c.Name, err: err} }
-		opening := byte(',')
-		if i == 0 {
-			opening = '{'
-		}
 		if at >= len(data) || data[at] != opening || !strings.HasPrefix(data[at+1:], d.keys[i]) {
+			if c.Type.Kind == connectors.JSON { // left out: it is NULL
+				d.nulls[i]()
+				continue
+			}
 			return fault(errRow)
 		}
+		opening = ','
 		from := at + 1 + len(d.keys[i])
 		at = skipJSON(data, from)
 		if at < 0 || at >= len(data) || data[at] != ',' && data[at] != '}' {
@@ -205,8 +206,8 @@ func (d *rowDecoder) row(data string) error {
 		text := data[from:at]
 		nested := c.Type.Kind == connectors.JSON || c.Type.Kind == connectors.Array
 		switch {
-		case text == "null" && (c.Nullable || c.Type.Kind != connectors.JSON):
-			d.nulls[i]() // staging rows know one null: a JSON null becomes a NULL where that may be
+		case text == "null" && c.Type.Kind != connectors.JSON:
+			d.nulls[i]()
 			continue
 		case !nested && text[0] == '"':
 			var err error
@@ -217,6 +218,9 @@ func (d *rowDecoder) row(data string) error {
 		if err := d.cells[i](text); err != nil {
 			return fault(err)
 		}
+	}
+	if opening == '{' {
+		at++ // every column was left out
 	}
 	if data[at:] != "}" {
 		return errRow

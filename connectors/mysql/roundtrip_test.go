@@ -90,11 +90,6 @@ func TestEveryTypeRoundTrips(t *testing.T) {
 						copied := f.table(s, "copy of it")
 						req2 := connectors.ReadRequest{Table: copied, Columns: table.Columns, OrderBy: []string{"id"}}
 						got := f.read(s, req2)
-						if raw != "" { // JSON null and NULL are one in raw mode
-							for i := range want {
-								want[i] = strings.ReplaceAll(want[i], `"null"`, "NULL")
-							}
-						}
 						for i := range want {
 							w, g := strings.Split(want[i], "|"), strings.Split(got[i], "|")
 							for c := range w {

@@ -123,7 +123,7 @@ func (l *load) fromStaging() string {
 }
 
 // fromJSON takes a column's exact value out of _data. Scalars come as their
-// text, which the typed column reads as LOAD DATA would; JSON null is NULL.
+// text, which the typed column reads as LOAD DATA would; null is NULL.
 func (f flavour) fromJSON(c connectors.Column) string {
 	path := literal("$." + string(connectors.AppendJSONString(nil, c.Name)))
 	data := ident(rawData)
@@ -136,7 +136,12 @@ func (f flavour) fromJSON(c connectors.Column) string {
 		nested = "COALESCE(JSON_QUERY(" + data + ", " + path + "), " + nested + ")"
 	}
 	switch c.Type.Kind {
-	case connectors.JSON, connectors.Array:
+	case connectors.JSON: // a NULL is left out of _data, so null is the JSON null
+		if f.mariadb {
+			return "COALESCE(JSON_QUERY(" + data + ", " + path + "), " + extract + ")"
+		}
+		return extract
+	case connectors.Array:
 		return nested
 	case connectors.Bool:
 		return "CASE " + scalar + " WHEN 'true' THEN 1 WHEN 'false' THEN 0 ELSE " + scalar + " END"

@@ -40,7 +40,15 @@ func (s *Source) copyOut(ctx context.Context, conn *pgconn.PgConn, object, sql s
 	const op = "read"
 	queryCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	d, err := newDecoder(req.Columns, req.Limits, conn.ParameterStatus("server_encoding") == "SQL_ASCII", emit)
+	// What the server has sent already goes on arriving after a cancel.
+	untilCancelled := func(batch arrow.RecordBatch) error {
+		if ctx.Err() != nil {
+			batch.Release()
+			return context.Cause(ctx)
+		}
+		return emit(batch)
+	}
+	d, err := newDecoder(req.Columns, req.Limits, conn.ParameterStatus("server_encoding") == "SQL_ASCII", untilCancelled)
 	if err != nil {
 		return &connectors.Error{Kind: connectors.KindInvalid, Op: op, Object: object, Err: err}
 	}

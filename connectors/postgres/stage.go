@@ -96,6 +96,8 @@ func (l *load) buildFromStaging(ctx context.Context) error {
 func stagedExpr(c connectors.Column) string {
 	field := "r." + ident(c.Name)
 	switch c.Type.Kind {
+	case connectors.JSON: // the record form makes a JSON null a NULL
+		return "(s._data OPERATOR(pg_catalog.->) " + connectors.Quote(c.Name, '\'') + ")::" + native(c.Type)
 	case connectors.Bytes:
 		return "pg_catalog.decode(" + field + ", 'base64')"
 	case connectors.Date, connectors.Timestamp, connectors.TimestampTZ:

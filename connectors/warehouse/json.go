@@ -14,7 +14,7 @@ import (
 	"arus/connectors"
 )
 
-// rowDecoder is the inverse of rowWriter: it appends one JSON object to the
+// rowDecoder is the inverse of connectors.AppendRowJSON: it appends one JSON object to the
 // builders, every value exactly. A json column is NULL by its absence.
 type rowDecoder struct {
 	columns []connectors.Column

@@ -5,13 +5,11 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"arus/connectors"
 	"arus/connectors/sqlite/lite"
@@ -132,10 +130,8 @@ func (l *load) createRaw(ctx context.Context) error {
 // Write adds the batch's rows to the staging table.
 func (l *rawLoad) Write(ctx context.Context, batch arrow.RecordBatch) error {
 	defer batch.Release()
-	w := newRowWriter(batch, l.typed.req.Columns)
-	defer w.release()
 	for i := range int(batch.NumRows()) {
-		l.buf = w.appendRow(l.buf[:0], i)
+		l.buf = connectors.AppendRowJSON(l.buf[:0], batch, l.typed.req.Columns, i)
 		l.raw.insert.set(0, string(l.buf))
 		if err := l.raw.insert.endRow(ctx); err != nil {
 			return fail(ctx, "load", l.raw.table.name, err)
@@ -198,61 +194,4 @@ func (l *rawLoad) Abort() error {
 	}
 	l.ended = true
 	return errors.Join(l.raw.Abort(), l.typed.Abort())
-}
-
-// rowWriter writes rows as AppendRowJSON does, but leaves out the json columns
-// that are NULL, so that what stands there as null is the JSON null.
-type rowWriter struct {
-	batch   arrow.RecordBatch
-	columns []connectors.Column
-	json    []int // the json columns that have NULLs
-	parts   map[string]rowPart
-	mask    []byte
-}
-
-// rowPart is the batch without some columns.
-type rowPart struct {
-	batch   arrow.RecordBatch
-	columns []connectors.Column
-}
-
-func newRowWriter(batch arrow.RecordBatch, columns []connectors.Column) *rowWriter {
-	w := &rowWriter{batch: batch, columns: columns, parts: map[string]rowPart{}}
-	for i, c := range columns {
-		if c.Type.Kind == connectors.JSON && batch.Column(i).NullN() > 0 {
-			w.json = append(w.json, i)
-		}
-	}
-	w.mask = make([]byte, len(w.json))
-	return w
-}
-
-func (w *rowWriter) appendRow(dst []byte, i int) []byte {
-	if len(w.json) == 0 {
-		return connectors.AppendRowJSON(dst, w.batch, w.columns, i)
-	}
-	for k, c := range w.json {
-		w.mask[k] = 0
-		if w.batch.Column(c).IsNull(i) {
-			w.mask[k] = 1
-		}
-	}
-	part, ok := w.parts[string(w.mask)]
-	if !ok {
-		var arrays []arrow.Array
-		for c, col := range w.columns {
-			if k := slices.Index(w.json, c); k < 0 || w.mask[k] == 0 {
-				part.columns, arrays = append(part.columns, col), append(arrays, w.batch.Column(c))
-			}
-		}
-		part.batch = array.NewRecordBatch(connectors.Schema(part.columns), arrays, w.batch.NumRows())
-		w.parts[string(w.mask)] = part
-	}
-	return connectors.AppendRowJSON(dst, part.batch, part.columns, i)
-}
-
-func (w *rowWriter) release() {
-	for _, p := range w.parts {
-		p.batch.Release()
-	}
 }

@@ -47,7 +47,6 @@ Where a destination has no such type, the value is kept exactly in another form:
 - **Texts** longer than 4096 characters are longtext in MySQL.
 - **Generated, identity and serial columns** are copied as plain values.
 - **Minus zero** of a float is zero in MySQL, and in PostgreSQL through raw mode.
-- **JSON null** is NULL in PostgreSQL, MySQL and ClickHouse through raw mode, whose rows are JSON objects themselves.
 - **MongoDB**: ObjectId is its 24 hexadecimal digits; documents, arrays and fields whose values have no type in common are relaxed Extended JSON;
   numbers of several types share the least type that holds them all exactly; dates are timestamptz(3).
 - **SQLite**: a column has its declared type when all its values fit that, else the least type that holds them all.
