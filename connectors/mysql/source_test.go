@@ -366,7 +366,7 @@ func TestFailuresHaveTheirKinds(t *testing.T) {
 		{"host", with(func(c *connectors.Config) { c.Host = "no-such-host.invalid" }), connectors.KindNetwork, "host name"},
 		{"option", with(func(c *connectors.Config) { c.Options["sslmod"] = "x"; c.Options["foo"] = "y" }), connectors.KindInvalid, "foo, sslmod"},
 		{"mode", with(func(c *connectors.Config) { c.Options["ssl-mode"] = "maybe" }), connectors.KindInvalid, "verify-full"},
-		{"ca", with(func(c *connectors.Config) { c.Options["ssl-ca"] = "/no/such.pem" }), connectors.KindInvalid, "ssl-ca"},
+		{"ca", with(func(c *connectors.Config) { c.Options["ssl-ca"] = "/no/such.pem" }), connectors.KindInvalid, "/no/such.pem"},
 		{"tls", with(func(c *connectors.Config) { c.Options["ssl-mode"] = "required" }), connectors.KindTLS, "ssl-mode"},
 	} {
 		if tt.name == "tls" && f.rows("SELECT @@have_ssl")[0] == "YES" {
