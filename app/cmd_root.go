@@ -13,8 +13,8 @@ func newRoot(env *environment) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "arus",
 		Short: "Copy tables from databases into an analytics destination, exactly and again and again",
-		Long: `Arus copies tables from PostgreSQL, MySQL, MariaDB and SQLite into PostgreSQL, MySQL, MariaDB
-or the warehouse built into it, and keeps them fresh: no row lost, none doubled.`,
+		Long: `Arus copies tables from PostgreSQL, MySQL, MariaDB, MongoDB and SQLite into PostgreSQL, MySQL, MariaDB,
+ClickHouse or the warehouse built into it, and keeps them fresh: no row lost, none doubled.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,

@@ -26,8 +26,8 @@ func (env *environment) syncCommand() *cobra.Command {
 		Long: `Copy tables from one database to another. The sync is stored as a pipeline and found again by its
 two ends, so that the next one only reads what is new.
 
-URLs: postgres://, mysql://, mariadb:// user:password@host:port/database, sqlite:///path,
-embedded: (the data directory's warehouse) or embedded:///directory. A password may be a
+URLs: postgres://, mysql://, mariadb://, mongodb://, clickhouse:// user:password@host:port/database,
+sqlite:///path, embedded: (the data directory's warehouse) or embedded:///directory. A password may be a
 reference: ${env:NAME} or ${file:PATH}.`,
 		Example: `  arus sync --from postgres://reader:secret@db/shop --to embedded:
   arus sync --from sqlite:///srv/shop.db --to 'postgres://loader:${env:PGPASS}@dwh/analytics' --tables 'order*'`,
@@ -112,6 +112,10 @@ func (env *environment) runAndFinish(do func(func(engine.Event)) (engine.Report,
 	result, err := do(show)
 	stop()
 	if err != nil {
+		if env.flags.json && result.RunID == "" { // a script gets its one object even when no run came about
+			result = engine.Report{Status: model.RunFailed, Tables: []engine.TableReport{}, Warnings: []string{}, Error: err.Error()}
+			return errors.Join(writeJSON(env.Out, result), err)
+		}
 		return err
 	}
 	return env.finish(result)

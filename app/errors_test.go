@@ -1,6 +1,7 @@
 package app
 
 import (
+	"encoding/json"
 	"net"
 	"net/url"
 	"os"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"arus/app/engine"
+	"arus/app/model"
 	"arus/testdata/servers"
 )
 
@@ -131,4 +134,18 @@ func TestErrorsNameTheThingAndTheRemedy(t *testing.T) {
 			t.Errorf("%d tables were left half made, %v", n, err)
 		}
 	})
+}
+
+// TestAScriptGetsOneObjectWhateverHappens: --json prints a report even when no
+// run came about.
+func TestAScriptGetsOneObjectWhateverHappens(t *testing.T) {
+	t.Parallel()
+	r := arus(t, t.TempDir(), "sync", "--json", "--from", "postgres://u:wrong-password-x@"+closedPort(t)+"/db", "--to", "embedded:")
+	var report engine.Report
+	if err := json.Unmarshal([]byte(r.out), &report); err != nil || report.Status != model.RunFailed || report.Error == "" || r.code != exitEnvironment {
+		t.Errorf("exit code %d, %v\n%s%s", r.code, err, r.out, r.errOut)
+	}
+	if strings.Contains(r.out+r.errOut, "wrong-password-x") {
+		t.Error("the output shows the password")
+	}
 }
