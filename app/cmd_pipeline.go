@@ -18,6 +18,7 @@ func (env *environment) pipelineCommand() *cobra.Command {
 func (env *environment) pipelineAdd() *cobra.Command {
 	var in control.PipelineInput
 	var mode, load string
+	var policies map[string]string
 	cmd := &cobra.Command{
 		Use: "add NAME --source S --destination D", Short: "Store a pipeline of the source's tables", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -25,6 +26,10 @@ func (env *environment) pipelineAdd() *cobra.Command {
 				return required("source")
 			}
 			in.Name, in.SyncMode, in.LoadMode = args[0], model.SyncMode(mode), model.LoadMode(load)
+			var err error
+			if in.Policies, err = readPolicies(policies); err != nil {
+				return err
+			}
 			return env.with(cmd.Context(), func(d *data) error {
 				p, err := d.AddPipeline(cmd.Context(), in)
 				if err != nil {
@@ -41,6 +46,7 @@ func (env *environment) pipelineAdd() *cobra.Command {
 	f.StringVar(&in.TargetSchema, "target-schema", "", "`schema` to load into (default the destination's)")
 	f.StringVar(&mode, "sync-mode", string(model.ModeIncremental), "incremental (where a watermark column is found) or full_refresh")
 	f.StringVar(&load, "load", string(model.LoadDirect), "direct, or raw: land rows as JSON first")
+	policyFlag(cmd, &policies)
 	return cmd
 }
 

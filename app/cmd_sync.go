@@ -49,10 +49,8 @@ reference: ${env:NAME} or ${file:PATH}.`,
 			if lookback < 0 || req.Parallel < 0 {
 				return &usageError{errors.New("--lookback and --parallel must not be negative")}
 			}
-			for name, value := range policies {
-				if !req.Policies.Set(name, strings.ReplaceAll(value, "-", "_")) {
-					return &usageError{errors.New("--policy knows nul, utf8, date, number and long, not " + name)}
-				}
+			if req.Policies, err = readPolicies(policies); err != nil {
+				return err
 			}
 			req.LookbackSecs = int((lookback + time.Second - 1) / time.Second)
 			return env.with(cmd.Context(), func(d *data) error {
@@ -85,9 +83,24 @@ reference: ${env:NAME} or ${file:PATH}.`,
 	f.StringSliceVar(&req.Key, "key", nil, "key `columns` of the targets (default each table's primary key)")
 	f.StringVar(&req.Watermark, "watermark", "", "`column` that says which rows are new (default found by name and type)")
 	f.DurationVar(&lookback, "lookback", 0, "read this far behind the watermark again, for rows that were committed late")
-	f.StringToStringVar(&policies, "policy", nil, "values the destination cannot hold: nul, utf8, date, number, long = replace, dead_letter or fail `(KIND=POLICY,...)`")
+	policyFlag(cmd, &policies)
 	f.IntVar(&req.Parallel, "parallel", 0, "tables at a time (default 2)")
 	return cmd
+}
+
+// policyFlag adds --policy; readPolicies reads it.
+func policyFlag(cmd *cobra.Command, policies *map[string]string) {
+	cmd.Flags().StringToStringVar(policies, "policy", nil, "values the destination cannot hold: nul, utf8, date, number, long = replace, dead_letter or fail `(KIND=POLICY,...)`")
+}
+
+func readPolicies(given map[string]string) (model.Policies, error) {
+	var p model.Policies
+	for name, value := range given {
+		if !p.Set(name, strings.ReplaceAll(value, "-", "_")) {
+			return p, &usageError{errors.New("--policy knows nul, utf8, date, number and long, not " + name)}
+		}
+	}
+	return p, nil
 }
 
 // modes reads --mode and --load.

@@ -23,6 +23,7 @@ type PipelineInput struct {
 	LoadMode     model.LoadMode
 	SyncMode     model.SyncMode
 	Schedule     string
+	Policies     model.Policies
 }
 
 // AddPipeline discovers the source's tables and stores the pipeline.
@@ -54,7 +55,7 @@ func (s *Service) AddPipeline(ctx context.Context, in PipelineInput) (model.Pipe
 		return model.Pipeline{}, err
 	}
 	p := model.NewPipeline(in.Name, src.ID, dst.ID)
-	p.Schedule = in.Schedule
+	p.Schedule, p.Options.Policies = in.Schedule, in.Policies
 	if in.TargetSchema != "" {
 		p.TargetSchema = in.TargetSchema
 	}
