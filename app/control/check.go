@@ -189,15 +189,7 @@ func (s *Service) testDestination(ctx context.Context, dst model.Destination, pi
 
 // TestPipeline tests both ends of a pipeline for the tables it copies.
 func (s *Service) TestPipeline(ctx context.Context, idOrName string) (TestResult, error) {
-	p, err := s.Store.FindPipeline(ctx, idOrName)
-	if err != nil {
-		return TestResult{}, err
-	}
-	src, err := s.Store.GetSource(ctx, p.SourceID)
-	if err != nil {
-		return TestResult{}, err
-	}
-	dst, err := s.Store.GetDestination(ctx, p.DestinationID)
+	p, src, dst, err := s.whole(ctx, idOrName)
 	if err != nil {
 		return TestResult{}, err
 	}

@@ -105,15 +105,7 @@ type DiscoveredTable struct {
 // DiscoverPipeline lists the tables that the source has now and says which of
 // them the pipeline copies. With add, the others are taken into it.
 func (s *Service) DiscoverPipeline(ctx context.Context, idOrName string, add bool) ([]DiscoveredTable, error) {
-	p, err := s.Store.FindPipeline(ctx, idOrName)
-	if err != nil {
-		return nil, err
-	}
-	src, err := s.Store.GetSource(ctx, p.SourceID)
-	if err != nil {
-		return nil, err
-	}
-	dst, err := s.Store.GetDestination(ctx, p.DestinationID)
+	p, src, dst, err := s.whole(ctx, idOrName)
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +130,18 @@ func (s *Service) DiscoverPipeline(ctx context.Context, idOrName string, add boo
 		return nil, err
 	}
 	return list, s.Store.UpdatePipeline(ctx, &p)
+}
+
+// whole finds a pipeline with its two ends.
+func (s *Service) whole(ctx context.Context, idOrName string) (p model.Pipeline, src model.Source, dst model.Destination, err error) {
+	if p, err = s.Store.FindPipeline(ctx, idOrName); err != nil {
+		return p, src, dst, err
+	}
+	if src, err = s.Store.GetSource(ctx, p.SourceID); err != nil {
+		return p, src, dst, err
+	}
+	dst, err = s.Store.GetDestination(ctx, p.DestinationID)
+	return p, src, dst, err
 }
 
 // DeletePipeline removes a pipeline with its history and watermarks. What was

@@ -21,7 +21,7 @@ type RunRequest struct {
 
 // Run runs a stored pipeline once.
 func (s *Service) Run(ctx context.Context, req RunRequest) (engine.Report, error) {
-	p, err := s.Store.FindPipeline(ctx, req.Pipeline)
+	p, src, dst, err := s.whole(ctx, req.Pipeline)
 	if err != nil {
 		return engine.Report{}, err
 	}
@@ -32,14 +32,6 @@ func (s *Service) Run(ctx context.Context, req RunRequest) (engine.Report, error
 		if !hasTable(p, want) {
 			return engine.Report{}, fault("the run", "tables", "pipeline %q has no enabled table %q", p.Name, want)
 		}
-	}
-	src, err := s.Store.GetSource(ctx, p.SourceID)
-	if err != nil {
-		return engine.Report{}, err
-	}
-	dst, err := s.Store.GetDestination(ctx, p.DestinationID)
-	if err != nil {
-		return engine.Report{}, err
 	}
 	job := engine.Job{
 		Pipeline: p, Only: req.Tables, Trigger: req.Trigger, SourceName: src.Name, SyncMethod: src.SyncMethod,

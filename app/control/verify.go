@@ -25,15 +25,7 @@ type Verification struct {
 // Verify compares every enabled table of a pipeline with its target, row for
 // row and column for column, as they are now.
 func (s *Service) Verify(ctx context.Context, idOrName string) ([]Verification, error) {
-	p, err := s.Store.FindPipeline(ctx, idOrName)
-	if err != nil {
-		return nil, err
-	}
-	src, err := s.Store.GetSource(ctx, p.SourceID)
-	if err != nil {
-		return nil, err
-	}
-	dst, err := s.Store.GetDestination(ctx, p.DestinationID)
+	p, src, dst, err := s.whole(ctx, idOrName)
 	if err != nil {
 		return nil, err
 	}
