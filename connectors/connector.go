@@ -63,6 +63,27 @@ type Window struct {
 	Lower  *Bound // inclusive; nil = from the start
 	Upper  *Bound // inclusive; nil = to the end
 	Nulls  bool   // rows without a value in Column too
+	// Or names further columns of Column's kind: a row is also read when one of
+	// them lies within the bounds (a soft delete moves deleted_at alone). Only
+	// for reads; a load's window has none.
+	Or []string
+}
+
+// KeyRange is a stretch of a table in the order of its key, by row-value
+// comparison in the source's own order.
+type KeyRange struct {
+	Columns []string // the key
+	From    []Bound  // inclusive; nil = from the start
+	To      []Bound  // exclusive; nil = to the end
+}
+
+// Chunker is the ability of a source to divide a table into stretches.
+type Chunker interface {
+	// Chunks divides the table by a key of columns that are never null into
+	// stretches of about rows rows each, which follow each other without a gap:
+	// the first has no From, the last no To. One stretch when the table is
+	// smaller or the key cannot be divided. It reads the key's index at most.
+	Chunks(ctx context.Context, table Table, key []string, rows int64) ([]KeyRange, error)
 }
 
 // ReadRequest says which rows to read and in what shape.
@@ -70,7 +91,8 @@ type ReadRequest struct {
 	Table   Table
 	Columns []Column // what each batch holds, in this order
 	Window  *Window
-	OrderBy []string // ascending by these columns; only set where an order is needed
+	Range   *KeyRange // together with Window: rows that meet both
+	OrderBy []string  // ascending by these columns; only set where an order is needed
 	Limits  Limits
 }
 
@@ -119,6 +141,20 @@ type Load interface {
 	Abort() error
 }
 
+// PartLoad is the ability of a Replace load that was begun with a Resume token
+// to be filled in parts, each of which lasts.
+type PartLoad interface {
+	Load
+	// Part begins one part. A part that an earlier run committed under this name
+	// is done. Parts may be filled by several goroutines at a time, each by one;
+	// the Commit of a part makes its rows durable, not visible, and a part that
+	// was committed again after a crash stands there once.
+	Part(ctx context.Context, name string) (part Load, done bool, err error)
+	// Suspend ends the load and keeps its finished parts for a later Begin with
+	// the same token. Like Abort it uses its own deadline.
+	Suspend() error
+}
+
 // Limiter is the ability of a load to say how long the values of its columns
 // may be: characters of text, bytes of bytes, 0 for no limit, by column of the
 // request. The pipeline's policy decides about longer ones.
@@ -137,6 +173,11 @@ const (
 	// ReplaceWindow deletes the target's rows of LoadRequest.Window and
 	// inserts the load's, in one transaction: for tables without a key.
 	ReplaceWindow
+	// Retain loads keys, no rows: Columns are the key columns, and Commit
+	// deletes (or marks, see RetainLimits) the target's rows whose key did not
+	// arrive. In raw mode each deleted key leaves a tombstone in the staging
+	// table: _data with the key columns and MetaDeletedAt.
+	Retain
 )
 
 func (m LoadMode) String() string {
@@ -147,6 +188,8 @@ func (m LoadMode) String() string {
 		return "merge"
 	case ReplaceWindow:
 		return "replace window"
+	case Retain:
+		return "retain"
 	}
 	return "invalid"
 }
@@ -163,6 +206,25 @@ type LoadRequest struct {
 	SyncedAt time.Time     // written to every row, UTC
 	Raw      *RawTarget    // raw mode: rows land here as JSON, the target is built from them
 	LockWait time.Duration // how long Begin waits for the target's lock; 0 = DefaultLockWait
+	// Careful loads batch by batch: a Write that fails with KindType or
+	// KindConstraint leaves the load as it was before that batch, and Commit
+	// refuses no row for its content. Slower; for finding the rows that a
+	// destination refuses.
+	Careful bool
+	// Resume names a Replace that is filled in parts over several runs (see
+	// PartLoad): Begin finds the parts of an earlier Begin with the same token
+	// and target, and sweeps those of other tokens.
+	Resume string
+	Retain RetainLimits // Retain only
+}
+
+// RetainLimits say how Retain treats what is gone from the source.
+type RetainLimits struct {
+	Mark bool // set MetaDeletedAt to SyncedAt where it is null, instead of deleting
+	// MaxShare is the greatest share of the target's rows, 0 to 1, that may be
+	// deleted or newly marked; more is a Conflict error that changes nothing and
+	// names both counts. 0 = no limit.
+	MaxShare float64
 }
 
 // DefaultLockWait outlasts the moment in which a server has not yet noticed
@@ -187,12 +249,50 @@ type RawTarget struct {
 type LoadResult struct {
 	Rows    int64 // rows that arrived in the target
 	RawRows int64 // rows that arrived in the staging table; 0 in direct mode
+	Deleted int64 // rows that Retain deleted or marked
+}
+
+// Alterer is the ability of a destination to change a target that Arus made.
+type Alterer interface {
+	// Alter adds columns, which read null in the rows present, and changes the
+	// types of others to ones that hold every value they have (see Widen), in
+	// one step where the server can. Views on the target survive.
+	Alter(ctx context.Context, ref TableRef, add, widen []Column) error
+}
+
+// Rebuilder is the ability of a destination to make a target anew from its
+// staging table alone, set-wise and swapped in as by Replace.
+type Rebuilder interface {
+	Rebuild(ctx context.Context, req RebuildRequest) (LoadResult, error)
+	// PruneRaw deletes the staging table's rows that were extracted before t,
+	// except the newest of each key and those of the run base and later ones.
+	PruneRaw(ctx context.Context, req RebuildRequest, t time.Time) (int64, error)
+}
+
+// RebuildRequest says what to build from which rows: those of run Base (the last
+// full load; "" = all) and everything extracted after it; of each key the
+// newest, unless that is a tombstone.
+type RebuildRequest struct {
+	Raw     TableRef
+	Target  TableRef
+	Columns []Column
+	Key     []string // empty only where nothing followed the run Base
+	Base    string   // run id
+}
+
+// Holder is the ability of a destination to say what the connected server's
+// types take; it goes before Connector.Holds.
+type Holder interface {
+	Holds() Holds
 }
 
 // MetaRunID and MetaSyncedAt are the two columns every target table has.
+// MetaDeletedAt (timestamptz, null = present) is an ordinary column of the load
+// that the engine adds where deleted rows are to be marked.
 const (
-	MetaRunID    = "_arus_run_id"
-	MetaSyncedAt = "_arus_synced_at"
+	MetaRunID     = "_arus_run_id"
+	MetaSyncedAt  = "_arus_synced_at"
+	MetaDeletedAt = "_arus_deleted_at"
 )
 
 // Connector is a kind of database: how it is named and opened.
