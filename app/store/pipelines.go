@@ -229,7 +229,7 @@ func forgetPipelines(ctx context.Context, tx *sql.Tx, where, arg string) error {
 		return ErrRunActive
 	}
 	for _, table := range []string{
-		"arus_state_watermarks", "arus_run_logs_runs", "arus_config_pipeline_notifications", "arus_config_data_quality_log",
+		"arus_state_watermarks", "arus_state_chunked_loads", "arus_run_logs_runs", "arus_config_pipeline_notifications", "arus_config_data_quality_log",
 	} {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+these, arg); err != nil {
 			return err

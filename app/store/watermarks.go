@@ -59,12 +59,18 @@ func (s *Store) saveWatermark(ctx context.Context, tx *sql.Tx, w *model.Watermar
 
 // DeleteWatermark makes the next run of the table start from the beginning. A table without a watermark is no error.
 func (s *Store) DeleteWatermark(ctx context.Context, pipelineID, sourceTable string) error {
-	_, err := s.writer.ExecContext(ctx, `DELETE FROM arus_state_watermarks WHERE pipeline_id = ? AND source_table = ?`, pipelineID, sourceTable)
+	err := s.write(ctx, func(tx *sql.Tx) error {
+		if err := endChunkedLoad(ctx, tx, pipelineID, sourceTable); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `DELETE FROM arus_state_watermarks WHERE pipeline_id = ? AND source_table = ?`, pipelineID, sourceTable)
+		return err
+	})
 	return fail(err, "delete the watermark of table %q", sourceTable)
 }
 
-// Checkpoint saves a table's watermark and its statistics in one step: after a crash either both are there or neither. A
-// nil watermark saves the statistics alone. ErrRunState: the run is over, as after a rescue, and may no longer move
+// Checkpoint saves a table's watermark and its statistics in one step: after a crash either both are there or neither. With
+// a watermark the table's chunked load is over, finished or overtaken; a nil one saves the statistics alone. ErrRunState: the run is over, as after a rescue, and may no longer move
 // anything; ErrNotFound: there is no such run.
 func (s *Store) Checkpoint(ctx context.Context, w *model.Watermark, stat *model.RunTableStat) error {
 	mark, row := model.Watermark{}, *stat
@@ -81,6 +87,9 @@ func (s *Store) Checkpoint(ctx context.Context, w *model.Watermark, stat *model.
 		}
 		if w != nil {
 			if err := s.saveWatermark(ctx, tx, &mark); err != nil {
+				return err
+			}
+			if err := endChunkedLoad(ctx, tx, mark.PipelineID, mark.SourceTable); err != nil {
 				return err
 			}
 		}
