@@ -178,6 +178,10 @@ const (
 	// arrive. In raw mode each deleted key leaves a tombstone in the staging
 	// table: _data with the key columns and MetaDeletedAt.
 	Retain
+	// Remove is the other way round: Commit deletes the target's rows whose key
+	// arrived, in raw mode with a tombstone for each that was there. A target
+	// that is absent has none of them.
+	Remove
 )
 
 func (m LoadMode) String() string {
@@ -190,6 +194,8 @@ func (m LoadMode) String() string {
 		return "replace window"
 	case Retain:
 		return "retain"
+	case Remove:
+		return "remove"
 	}
 	return "invalid"
 }
@@ -249,15 +255,35 @@ type RawTarget struct {
 type LoadResult struct {
 	Rows    int64 // rows that arrived in the target
 	RawRows int64 // rows that arrived in the staging table; 0 in direct mode
-	Deleted int64 // rows that Retain deleted or marked
+	Deleted int64 // rows that Retain deleted or marked, or Remove deleted
 }
 
 // Alterer is the ability of a destination to change a target that Arus made.
 type Alterer interface {
 	// Alter adds columns, which read null in the rows present, and changes the
 	// types of others to ones that hold every value they have (see Widen), in
-	// one step where the server can. Views on the target survive.
+	// one step where the server can; one of widen that is Nullable takes nulls
+	// from then on, whatever it did. Views on the target survive.
 	Alter(ctx context.Context, ref TableRef, add, widen []Column) error
+}
+
+// Counter is the ability of a destination to count what a target holds, each row
+// once where the server keeps several versions of it.
+type Counter interface {
+	Count(ctx context.Context, req CountRequest) (Counts, error)
+}
+
+// CountRequest says which rows of a target to count.
+type CountRequest struct {
+	Target TableRef
+	RunID  string   // only the rows that this run loaded; "" = all
+	Nulls  []string // columns whose nulls to count
+}
+
+// Counts are the rows, and those of them without a value by column of the request.
+type Counts struct {
+	Rows  int64
+	Nulls []int64
 }
 
 // Rebuilder is the ability of a destination to make a target anew from its
