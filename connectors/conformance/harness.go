@@ -57,6 +57,8 @@ var parts = []part{
 	{"RetainMarks", true, retainMarks},
 	{"RetainRefusesTooMany", true, retainRefusesTooMany},
 	{"RetainLeavesTombstones", true, retainLeavesTombstones},
+	{"RemoveDeletesWhatArrived", true, removeDeletesWhatArrived},
+	{"CountsRows", true, countsRows},
 	{"WindowsKeepTies", false, windowsKeepTies},
 	{"WindowsWithOr", false, windowsWithOr},
 	{"RangesMeetWindows", false, rangesMeetWindows},
