@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,8 +14,8 @@ import (
 
 // migrate applies the steps that are missing, each in its own transaction. A file that already holds something is copied
 // to the backups folder first; a file from a newer program is left alone.
-func (s *Store) migrate(ctx context.Context, steps fs.FS) error {
-	provider, err := goose.NewProvider(goose.DialectSQLite3, s.writer, steps, goose.WithDisableGlobalRegistry(true))
+func (s *Store) migrate(ctx context.Context, writer *sql.DB, steps fs.FS) error {
+	provider, err := goose.NewProvider(goose.DialectSQLite3, writer, steps, goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return fmt.Errorf("read the migrations: %w", err)
 	}

@@ -37,8 +37,17 @@ type Store struct {
 	dir    string
 	now    func() time.Time
 	lock   *fileLock
-	writer *sql.DB
-	reader *sql.DB
+	pools  []*sql.DB // in the order of their closing: the last one does the checkpoint, and must be able to write
+	writer handle
+	reader handle
+	tx     *sql.Tx // set inside Atomically
+}
+
+// handle is what statements go through: a pool, or inside Atomically the one transaction.
+type handle interface {
+	querier
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
 // Open makes the data directory and its state file when they are missing, takes the directory's lock, brings the tables up
@@ -74,15 +83,19 @@ func open(ctx context.Context, dir string, opts Options, steps fs.FS) (_ *Store,
 	if err := makeFile(file); err != nil {
 		return nil, fmt.Errorf("create the state file: %w", err)
 	}
-	if s.writer, err = openPool(ctx, file, 1, writerPragmas, "immediate"); err != nil {
+	writer, err := openPool(ctx, file, 1, writerPragmas, "immediate")
+	if err != nil {
 		return nil, fmt.Errorf("open the state file %s: %w", file, translate(err))
 	}
-	if err := s.migrate(ctx, steps); err != nil {
+	s.writer, s.pools = writer, []*sql.DB{writer}
+	if err := s.migrate(ctx, writer, steps); err != nil {
 		return nil, fmt.Errorf("bring the state file %s up to date: %w", file, translate(err))
 	}
-	if s.reader, err = openPool(ctx, file, 4, readerPragmas, "deferred"); err != nil {
+	reader, err := openPool(ctx, file, 4, readerPragmas, "deferred")
+	if err != nil {
 		return nil, fmt.Errorf("open the state file %s for reading: %w", file, translate(err))
 	}
+	s.reader, s.pools = reader, []*sql.DB{reader, writer}
 	return s, nil
 }
 
@@ -90,10 +103,8 @@ func open(ctx context.Context, dir string, opts Options, steps fs.FS) (_ *Store,
 // no error.
 func (s *Store) Close() error {
 	var errs []error
-	for _, db := range []*sql.DB{s.reader, s.writer} { // the last connection to close does the checkpoint, and must be able to write
-		if db != nil {
-			errs = append(errs, db.Close())
-		}
+	for _, db := range s.pools {
+		errs = append(errs, db.Close())
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.release())
@@ -163,14 +174,44 @@ func makeFile(file string) error {
 	return errors.Join(err, f.Close())
 }
 
+// Atomically runs fn with a store whose writes all happen together, when fn returns nil, or not at all. Its reads see what it
+// wrote. Nothing else writes meanwhile, so fn must not wait for anything but the store it was given.
+func (s *Store) Atomically(ctx context.Context, fn func(*Store) error) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		inner := *s
+		inner.writer, inner.reader, inner.tx = tx, tx, tx
+		return fn(&inner)
+	})
+}
+
 // write runs fn in a transaction on the single writer: all of it happens, or nothing.
 func (s *Store) write(ctx context.Context, fn func(*sql.Tx) error) error {
-	return inTx(ctx, s.writer, nil, fn)
+	if s.tx != nil {
+		return within(ctx, s.tx, fn)
+	}
+	return inTx(ctx, s.pools[len(s.pools)-1], nil, fn)
 }
 
 // read runs fn against one snapshot, so that several queries agree with each other.
 func (s *Store) read(ctx context.Context, fn func(*sql.Tx) error) error {
-	return inTx(ctx, s.reader, &sql.TxOptions{ReadOnly: true}, fn)
+	if s.tx != nil {
+		return fn(s.tx)
+	}
+	return inTx(ctx, s.pools[0], &sql.TxOptions{ReadOnly: true}, fn)
+}
+
+// within makes fn a part of a transaction that can fail on its own.
+func within(ctx context.Context, tx *sql.Tx, fn func(*sql.Tx) error) error {
+	if _, err := tx.ExecContext(ctx, "SAVEPOINT part"); err != nil {
+		return err
+	}
+	if err := fn(tx); err != nil {
+		_, undo := tx.ExecContext(context.WithoutCancel(ctx), "ROLLBACK TO part")
+		_, end := tx.ExecContext(context.WithoutCancel(ctx), "RELEASE part")
+		return errors.Join(err, undo, end)
+	}
+	_, err := tx.ExecContext(ctx, "RELEASE part")
+	return err
 }
 
 func inTx(ctx context.Context, db *sql.DB, opts *sql.TxOptions, fn func(*sql.Tx) error) error {
