@@ -60,10 +60,12 @@ func NullWatermarks() []NullWatermark { return []NullWatermark{NullInclude, Null
 // UnsetSchema is the schema name the seed stores where nobody chose one.
 const UnsetSchema = "public"
 
-// PipelineOptions are the settings of a pipeline beyond its columns. Parallel 0 leaves the number of tables read at a time
-// to the program.
+// PipelineOptions are the settings of a pipeline beyond its columns. 0 leaves a number to the program: Parallel is how many
+// tables, or chunks of tables, are copied at a time, ChunkRows how many rows of a large first load make a chunk.
 type PipelineOptions struct {
 	Parallel        int           `json:"parallel,omitempty"`
+	ChunkRows       int64         `json:"chunk_rows,omitempty"`
+	DeadLetters     Tolerance     `json:"dead_letters,omitzero"`
 	LookbackSeconds int           `json:"lookback_seconds,omitempty"`
 	NullWatermark   NullWatermark `json:"null_watermark,omitempty"`
 	Policies        Policies      `json:"policies,omitzero"`
@@ -178,6 +180,10 @@ func (p Pipeline) Validate() []FieldError {
 	oneOf(&f, "load_mode", p.LoadMode, LoadModes())
 	f.atLeastZero("options.parallel", p.Options.Parallel)
 	f.atLeastZero("options.lookback_seconds", p.Options.LookbackSeconds)
+	if p.Options.ChunkRows < 0 {
+		f.add("options.chunk_rows", "must not be negative")
+	}
+	p.Options.DeadLetters.validate(&f)
 	oneOf(&f, "options.null_watermark", p.Options.NullWatermark, NullWatermarks())
 	p.Options.Policies.validate(&f)
 	seen := make(map[string]int, len(p.Tables))
