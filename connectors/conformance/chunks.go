@@ -36,12 +36,14 @@ func keyed(n int) map[string]struct {
 		t     connectors.Type
 		value func(i int) string
 	}{
-		"int":      {connectors.Type{Kind: connectors.Int64}, func(i int) string { return fmt.Sprint(i*7 - 900) }},
-		"gap":      {connectors.Type{Kind: connectors.Int64}, func(i int) string { return fmt.Sprint(i + i/(n/2)*4_000_000_000_000) }},
-		"uuid":     {connectors.Type{Kind: connectors.UUID}, func(i int) string { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(strconv.Itoa(i))).String() }},
-		"text":     {connectors.Type{Kind: connectors.Text, Length: 20}, func(i int) string { return texts[i%len(texts)] + fmt.Sprint(i/len(texts)) + texts[i%7] }},
-		"decimal":  {connectors.NewDecimal(12, 2), func(i int) string { return fmt.Sprintf("%d.%02d", i*37/100, i*37%100) }},
-		"timestmp": {connectors.Type{Kind: connectors.TimestampTZ, Precision: 6}, func(i int) string { return fmt.Sprintf("20%02d-%02d-%02dT23:%02d:00.125Z", i/300, i%12+1, i/12%25+1, i%60) }},
+		"int":     {connectors.Type{Kind: connectors.Int64}, func(i int) string { return fmt.Sprint(i*7 - 900) }},
+		"gap":     {connectors.Type{Kind: connectors.Int64}, func(i int) string { return fmt.Sprint(i + i/(n/2)*4_000_000_000_000) }},
+		"uuid":    {connectors.Type{Kind: connectors.UUID}, func(i int) string { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(strconv.Itoa(i))).String() }},
+		"text":    {connectors.Type{Kind: connectors.Text, Length: 20}, func(i int) string { return texts[i%len(texts)] + fmt.Sprint(i/len(texts)) + texts[i%7] }},
+		"decimal": {connectors.NewDecimal(12, 2), func(i int) string { return fmt.Sprintf("%d.%02d", i*37/100, i*37%100) }},
+		"timestmp": {connectors.Type{Kind: connectors.TimestampTZ, Precision: 6}, func(i int) string {
+			return fmt.Sprintf("20%02d-%02d-%02dT23:%02d:00.125Z", i/300, i%12+1, i/12%25+1, i%60)
+		}},
 	}
 	tables := map[string]struct {
 		columns []connectors.Column

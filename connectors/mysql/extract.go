@@ -166,20 +166,11 @@ func (r *reading) statement(req connectors.ReadRequest) (string, error) {
 		b.WriteString(n.selection())
 	}
 	b.WriteString(" FROM " + qualified(r.table))
-	if req.Window != nil {
-		n, err := r.native(req.Window.Column)
-		if err != nil {
-			return "", err
-		}
-		where, err := windowCondition(n, n.comparison(), *req.Window)
-		if err != nil {
-			return "", &connectors.Error{
-				Kind: connectors.KindInvalid, Op: "read", Object: r.table.String() + "." + n.name,
-				Hint: "reset the table's watermark", Err: err,
-			}
-		}
-		b.WriteString(" WHERE " + where)
+	where, err := r.where(req)
+	if err != nil {
+		return "", err
 	}
+	b.WriteString(where)
 	for i, name := range req.OrderBy {
 		n, err := r.native(name)
 		if err != nil {
@@ -193,6 +184,50 @@ func (r *reading) statement(req connectors.ReadRequest) (string, error) {
 		b.WriteString(n.comparison())
 	}
 	return b.String(), nil
+}
+
+// where joins the conditions of the request's window and range.
+func (r *reading) where(req connectors.ReadRequest) (string, error) {
+	invalid := func(column, hint string, err error) error {
+		return &connectors.Error{Kind: connectors.KindInvalid, Op: "read", Object: r.table.String() + "." + column, Hint: hint, Err: err}
+	}
+	var parts []string
+	if w := req.Window; w != nil {
+		var either []string
+		for i, name := range append([]string{w.Column}, w.Or...) {
+			n, err := r.native(name)
+			if err != nil {
+				return "", err
+			}
+			one := connectors.Window{Column: name, Lower: w.Lower, Upper: w.Upper, Nulls: w.Nulls && i == 0}
+			condition, err := windowCondition(n, n.comparison(), one)
+			if err != nil {
+				return "", invalid(n.name, "reset the table's watermark", err)
+			}
+			either = append(either, condition)
+		}
+		parts = append(parts, "("+strings.Join(either, " OR ")+")")
+	}
+	if k := req.Range; k != nil {
+		key := make([]native, len(k.Columns))
+		for i, name := range k.Columns {
+			var err error
+			if key[i], err = r.native(name); err != nil {
+				return "", err
+			}
+		}
+		condition, err := rangeCondition(key, *k)
+		if err != nil {
+			return "", invalid(strings.Join(k.Columns, ", "), "divide the table again", err)
+		}
+		if condition != "" {
+			parts = append(parts, condition)
+		}
+	}
+	if len(parts) == 0 {
+		return "", nil
+	}
+	return " WHERE " + strings.Join(parts, " AND "), nil
 }
 
 // windowCondition is the window as a condition: both bounds inclusive, rows

@@ -40,6 +40,7 @@ func TestConformance(t *testing.T) { //nolint:paralleltest // it looks for gorou
 
 var declarations = map[connectors.Kind]string{
 	connectors.Int64: "BIGINT", connectors.Text: "TEXT", connectors.Float64: "REAL", connectors.TimestampTZ: "TIMESTAMPTZ",
+	connectors.UUID: "UUID", connectors.Decimal: "DECIMAL(12,2)",
 }
 
 func createTable(name string, columns []connectors.Column, key []string) string {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -174,20 +175,41 @@ func selectRows(r *relation, req connectors.ReadRequest) (string, []dbdriver.Val
 		b.WriteString(", " + r.rowid)
 	}
 	b.WriteString(" FROM " + qualified(req.Table.TableRef))
+	var wheres []string
 	var args []dbdriver.Value
-	if req.Window != nil {
-		col, ok := columnOf(req, req.Window.Column)
-		if !ok {
-			return "", nil, invalid(fmt.Errorf("there is no column %s to read by", req.Window.Column))
+	if w := req.Window; w != nil {
+		var either []string
+		for i, name := range append([]string{w.Column}, w.Or...) {
+			col, ok := columnOf(req, name)
+			if !ok {
+				return "", nil, invalid(fmt.Errorf("there is no column %s to read by", name))
+			}
+			where, values, err := condition(col, connectors.Window{Column: name, Lower: w.Lower, Upper: w.Upper, Nulls: w.Nulls && i == 0})
+			if err != nil {
+				return "", nil, invalid(err)
+			}
+			either, args = append(either, where), append(args, values...)
 		}
-		where, values, err := condition(col, *req.Window)
+		if !slices.Contains(either, "") { // one that admits every row
+			wheres = append(wheres, "("+strings.Join(either, " OR ")+")")
+		}
+	}
+	if k := req.Range; k != nil {
+		for _, name := range k.Columns {
+			if _, ok := r.Column(name); !ok {
+				return "", nil, invalid(fmt.Errorf("there is no column %s to read by", name))
+			}
+		}
+		where, values, err := rangeCondition(*k)
 		if err != nil {
 			return "", nil, invalid(err)
 		}
-		args = values
 		if where != "" {
-			b.WriteString(" WHERE " + where)
+			wheres, args = append(wheres, where), append(args, values...)
 		}
+	}
+	if len(wheres) > 0 {
+		b.WriteString(" WHERE " + strings.Join(wheres, " AND "))
 	}
 	for i, name := range req.OrderBy {
 		col, ok := columnOf(req, name)
