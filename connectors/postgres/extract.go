@@ -30,13 +30,13 @@ func (s *Source) Read(ctx context.Context, req connectors.ReadRequest, emit func
 		return err
 	}
 	defer s.release(conn)
-	return s.copyOut(ctx, conn, object, sql, req, emit)
+	return s.copyOut(ctx, conn, object, "", sql, req, emit)
 }
 
 // copyOut runs the query and decodes what it gives. When decoding or emit
 // fails, the query is cancelled on the server and the rest is discarded, so
-// that the connection stays usable.
-func (s *Source) copyOut(ctx context.Context, conn *pgconn.PgConn, object, sql string, req connectors.ReadRequest, emit func(arrow.RecordBatch) error) error {
+// that the connection stays usable. What settings say holds for the query alone.
+func (s *Source) copyOut(ctx context.Context, conn *pgconn.PgConn, object, settings, sql string, req connectors.ReadRequest, emit func(arrow.RecordBatch) error) error {
 	const op = "read"
 	queryCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -54,7 +54,7 @@ func (s *Source) copyOut(ctx context.Context, conn *pgconn.PgConn, object, sql s
 	}
 	defer d.batcher.Release()
 	d.stop = cancel
-	_, err = conn.CopyTo(queryCtx, d, "SELECT FROM "+qualified(req.Table.TableRef)+" LIMIT 0; COPY ("+sql+") TO STDOUT (FORMAT binary)")
+	_, err = conn.CopyTo(queryCtx, d, settings+"SELECT FROM "+qualified(req.Table.TableRef)+" LIMIT 0; COPY ("+sql+") TO STDOUT (FORMAT binary)")
 	if d.err != nil {
 		if fault, ok := errors.AsType[*valueError](d.err); ok {
 			return typeError(op, object, fault.column, fault.hint, fault.err)
@@ -94,13 +94,24 @@ func selectRows(req connectors.ReadRequest) (string, error) {
 	}
 	b.WriteString(" FROM ")
 	b.WriteString(qualified(req.Table.TableRef))
+	var where []string
 	if req.Window != nil {
-		where, err := condition(*req.Window)
+		window, err := condition(*req.Window)
 		if err != nil {
 			return "", err
 		}
+		where = append(where, "("+window+")")
+	}
+	if req.Range != nil {
+		part, err := within(*req.Range)
+		if err != nil {
+			return "", err
+		}
+		where = append(where, part)
+	}
+	if len(where) > 0 {
 		b.WriteString(" WHERE ")
-		b.WriteString(where)
+		b.WriteString(strings.Join(where, " AND "))
 	}
 	for i, name := range req.OrderBy {
 		if i == 0 {
@@ -164,7 +175,7 @@ func (s *Source) Max(ctx context.Context, table connectors.Table, column string)
 	defer s.release(conn)
 	bound := connectors.Bound{Kind: c.Type.Kind}
 	found := false
-	err = s.copyOut(ctx, conn, object, sql, connectors.ReadRequest{Table: table, Columns: []connectors.Column{c}}, func(batch arrow.RecordBatch) error {
+	err = s.copyOut(ctx, conn, object, "", sql, connectors.ReadRequest{Table: table, Columns: []connectors.Column{c}}, func(batch arrow.RecordBatch) error {
 		defer batch.Release()
 		if values := batch.Column(0); values.Len() > 0 && !values.IsNull(0) {
 			bound.Text, found = string(connectors.AppendValue(nil, values, c.Type, 0)), true

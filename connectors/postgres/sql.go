@@ -102,34 +102,42 @@ func historic(text string) string {
 // condition is the WHERE expression of a window. Texts compare bytewise, so
 // that every connector orders them alike.
 func condition(w connectors.Window) (string, error) {
-	column := ident(w.Column)
-	var parts []string
-	for _, side := range []struct {
-		bound *connectors.Bound
-		op    string
-	}{{w.Lower, ">="}, {w.Upper, "<="}} {
-		if side.bound == nil {
-			continue
+	var either []string
+	for _, name := range append([]string{w.Column}, w.Or...) {
+		column := ident(name)
+		var parts []string
+		for _, side := range []struct {
+			bound *connectors.Bound
+			op    string
+		}{{w.Lower, ">="}, {w.Upper, "<="}} {
+			if side.bound == nil {
+				continue
+			}
+			value, err := boundLiteral(*side.bound)
+			if err != nil {
+				return "", fmt.Errorf("column %q: %w", name, err)
+			}
+			left := column
+			if side.bound.Kind == connectors.Text || side.bound.Kind == connectors.Enum {
+				left = bytewise(column)
+			}
+			parts = append(parts, left+" "+side.op+" "+value)
 		}
-		value, err := boundLiteral(*side.bound)
-		if err != nil {
-			return "", fmt.Errorf("column %q: %w", w.Column, err)
+		if len(parts) == 0 {
+			parts = append(parts, column+" IS NOT NULL")
 		}
-		left := column
-		if side.bound.Kind == connectors.Text || side.bound.Kind == connectors.Enum {
-			left = bytewise(column)
-		}
-		parts = append(parts, left+" "+side.op+" "+value)
+		either = append(either, strings.Join(parts, " AND "))
 	}
-	switch {
-	case len(parts) == 0 && w.Nulls:
-		return "true", nil
-	case len(parts) == 0:
-		return column + " IS NOT NULL", nil
-	case w.Nulls:
-		return "(" + strings.Join(parts, " AND ") + " OR " + column + " IS NULL)", nil
+	if w.Nulls {
+		if w.Lower == nil && w.Upper == nil {
+			return "true", nil
+		}
+		either = append(either, ident(w.Column)+" IS NULL")
 	}
-	return strings.Join(parts, " AND "), nil
+	if len(either) == 1 {
+		return either[0], nil
+	}
+	return "(" + strings.Join(either, " OR ") + ")", nil
 }
 
 func bytewise(expr string) string { return expr + `::pg_catalog.text COLLATE "C"` }
