@@ -69,6 +69,24 @@ type PipelineOptions struct {
 	LookbackSeconds int           `json:"lookback_seconds,omitempty"`
 	NullWatermark   NullWatermark `json:"null_watermark,omitempty"`
 	Policies        Policies      `json:"policies,omitzero"`
+
+	Drift            DriftPolicy    `json:"drift,omitempty"` // empty: as the runtime setting auto_alter_schema says
+	Deletes          Deletes        `json:"deletes,omitzero"`
+	Quality          QualityOptions `json:"quality,omitzero"`
+	RunAfterUpstream bool           `json:"run_after_upstream,omitempty"` // a success of the pipeline in DependsOn starts this one
+	RawRetentionDays int            `json:"raw_retention_days,omitempty"` // 0: raw rows are kept
+}
+
+func (o PipelineOptions) validate(f *faults, dependsOn string) {
+	if o.Drift != "" {
+		oneOf(f, "options.drift", o.Drift, DriftPolicies())
+	}
+	o.Deletes.validate(f)
+	o.Quality.validate(f)
+	if o.RunAfterUpstream && dependsOn == "" {
+		f.add("options.run_after_upstream", "needs depends_on: there is no pipeline to run after")
+	}
+	f.atLeastZero("options.raw_retention_days", o.RawRetentionDays)
 }
 
 // Policy says what happens to a value that the destination cannot hold.
@@ -186,6 +204,7 @@ func (p Pipeline) Validate() []FieldError {
 	p.Options.DeadLetters.validate(&f)
 	oneOf(&f, "options.null_watermark", p.Options.NullWatermark, NullWatermarks())
 	p.Options.Policies.validate(&f)
+	p.Options.validate(&f, p.DependsOn)
 	seen := make(map[string]int, len(p.Tables))
 	for i, t := range p.Tables {
 		at := fmt.Sprintf("tables[%d].", i)
@@ -202,20 +221,23 @@ func (p Pipeline) Validate() []FieldError {
 // PipelineTable is one table of a pipeline and how it is read and loaded. Unset names (TargetSchema, TargetTable,
 // WatermarkColumn) leave the choice to the pipeline or to detection.
 type PipelineTable struct {
-	ID              string          `json:"id"`
-	PipelineID      string          `json:"pipeline_id"`
-	SourceTable     string          `json:"source_table"`
-	SourceSchema    string          `json:"source_schema"`
-	TargetSchema    string          `json:"target_schema,omitempty"`
-	TargetTable     string          `json:"target_table,omitempty"`
-	SyncMode        SyncMode        `json:"sync_mode"`
-	LoadMode        LoadMode        `json:"load_mode"`
-	WatermarkColumn string          `json:"watermark_column,omitempty"`
-	KeyColumns      []string        `json:"key_columns"`
-	LookbackSeconds int             `json:"lookback_seconds"`
-	TransformConfig json.RawMessage `json:"transform_config,omitempty"` // JSON array of step objects, nil: none
-	Enabled         bool            `json:"enabled"`
-	Position        int             `json:"position"` // set by the store from the order of Pipeline.Tables
+	ID               string          `json:"id"`
+	PipelineID       string          `json:"pipeline_id"`
+	SourceTable      string          `json:"source_table"`
+	SourceSchema     string          `json:"source_schema"`
+	TargetSchema     string          `json:"target_schema,omitempty"`
+	TargetTable      string          `json:"target_table,omitempty"`
+	SyncMode         SyncMode        `json:"sync_mode"`
+	LoadMode         LoadMode        `json:"load_mode"`
+	WatermarkColumn  string          `json:"watermark_column,omitempty"`
+	KeyColumns       []string        `json:"key_columns"`
+	LookbackSeconds  int             `json:"lookback_seconds"`
+	SoftDeleteColumn string          `json:"soft_delete_column,omitempty"` // set in rows that the source means to be deleted
+	SoftDelete       SoftDelete      `json:"soft_delete,omitempty"`        // empty: keep
+	Deletes          DeleteMode      `json:"deletes,omitempty"`            // empty: as the pipeline says
+	TransformConfig  json.RawMessage `json:"transform_config,omitempty"`   // JSON array of step objects, nil: none
+	Enabled          bool            `json:"enabled"`
+	Position         int             `json:"position"` // set by the store from the order of Pipeline.Tables
 }
 
 // NewPipelineTable returns an enabled table with the seed's defaults.
@@ -255,5 +277,15 @@ func (t PipelineTable) validate(f *faults, at string) {
 	oneOf(f, at+"load_mode", t.LoadMode, LoadModes())
 	f.columns(at+"key_columns", t.KeyColumns)
 	f.atLeastZero(at+"lookback_seconds", t.LookbackSeconds)
+	f.length(at+"soft_delete_column", t.SoftDeleteColumn, 255)
+	if t.SoftDelete != "" {
+		oneOf(f, at+"soft_delete", t.SoftDelete, SoftDeletes())
+	}
+	if t.SoftDelete == SoftDeleteRemove && t.SoftDeleteColumn == "" {
+		f.add(at+"soft_delete_column", "is required to remove rows that the source marks as deleted")
+	}
+	if t.Deletes != "" {
+		oneOf(f, at+"deletes", t.Deletes, DeleteModes())
+	}
 	f.stepList(at+"transform_config", t.TransformConfig)
 }

@@ -14,6 +14,10 @@ const (
 	RunSkipped   RunStatus = "skipped"
 )
 
+// RunQueued is shown for a run that was asked for and waits for its turn; it is
+// not yet recorded, and no state a recorded run has.
+const RunQueued RunStatus = "queued"
+
 // RunStatuses lists every RunStatus.
 func RunStatuses() []RunStatus {
 	return []RunStatus{RunRunning, RunSuccess, RunFailed, RunCancelled, RunSkipped}
@@ -91,6 +95,7 @@ type RunTableStat struct {
 	RowsLoadedAnalytics int64     `json:"rows_loaded_analytics"`
 	RowsFiltered        int64     `json:"rows_filtered"`
 	RowsFailed          int64     `json:"rows_failed"`
+	RowsDeleted         int64     `json:"rows_deleted"` // deleted or marked in the target
 	WatermarkBefore     string    `json:"watermark_before,omitempty"`
 	WatermarkAfter      string    `json:"watermark_after,omitempty"`
 	DurationMS          int64     `json:"duration_ms"`

@@ -24,14 +24,15 @@ func scanPipeline(row scanner) (model.Pipeline, error) {
 }
 
 const tableColumns = `id, pipeline_id, source_table, source_schema, target_schema, target_table, sync_mode, load_mode,
-	watermark_column, key_columns, lookback_seconds, transform_config, enabled, position`
+	watermark_column, key_columns, lookback_seconds, soft_delete_column, soft_delete, deletes, transform_config, enabled, position`
 
 func scanTable(row scanner) (model.PipelineTable, error) {
 	var t model.PipelineTable
 	var steps string
 	err := row.Scan(&t.ID, null(&t.PipelineID, ""), &t.SourceTable, null(&t.SourceSchema, model.UnsetSchema), null(&t.TargetSchema, ""),
 		null(&t.TargetTable, ""), null(&t.SyncMode, model.ModeIncremental), null(&t.LoadMode, model.LoadDirect),
-		null(&t.WatermarkColumn, ""), jsonScanner{&t.KeyColumns}, &t.LookbackSeconds, null(&steps, ""), null(&t.Enabled, true), &t.Position)
+		null(&t.WatermarkColumn, ""), jsonScanner{&t.KeyColumns}, &t.LookbackSeconds, null(&t.SoftDeleteColumn, ""),
+		null(&t.SoftDelete, ""), null(&t.Deletes, ""), null(&steps, ""), null(&t.Enabled, true), &t.Position)
 	if steps != "" {
 		t.TransformConfig = json.RawMessage(steps)
 	}
@@ -124,9 +125,10 @@ func insertTables(ctx context.Context, tx *sql.Tx, p *model.Pipeline) error {
 		}
 		t.PipelineID, t.Position = p.ID, i
 		_, err := tx.ExecContext(ctx, `INSERT INTO arus_config_pipeline_tables (`+tableColumns+`)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			t.ID, t.PipelineID, t.SourceTable, t.SourceSchema, orNull(t.TargetSchema), orNull(t.TargetTable), t.SyncMode, t.LoadMode,
-			orNull(t.WatermarkColumn), listJSON(t.KeyColumns), t.LookbackSeconds, orNull(string(t.TransformConfig)), t.Enabled, t.Position)
+			orNull(t.WatermarkColumn), listJSON(t.KeyColumns), t.LookbackSeconds, orNull(t.SoftDeleteColumn),
+			orNull(t.SoftDelete), orNull(t.Deletes), orNull(string(t.TransformConfig)), t.Enabled, t.Position)
 		if err != nil {
 			return fail(err, "table %q", t.Key())
 		}
@@ -230,6 +232,7 @@ func forgetPipelines(ctx context.Context, tx *sql.Tx, where, arg string) error {
 	}
 	for _, table := range []string{
 		"arus_state_watermarks", "arus_state_chunked_loads", "arus_run_logs_runs", "arus_config_pipeline_notifications", "arus_config_data_quality_log",
+		"arus_state_table_schemas", "arus_state_schema_changes",
 	} {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+these, arg); err != nil {
 			return err

@@ -19,12 +19,12 @@ func scanRun(row scanner) (model.Run, error) {
 }
 
 const statColumns = `id, run_id, table_name, target, status, mode, load_mode, rows_extracted, rows_loaded_raw,
-	rows_loaded_analytics, rows_filtered, rows_failed, watermark_before, watermark_after, duration_ms, error_message`
+	rows_loaded_analytics, rows_filtered, rows_failed, rows_deleted, watermark_before, watermark_after, duration_ms, error_message`
 
 func scanTableStat(row scanner) (model.RunTableStat, error) {
 	var t model.RunTableStat
 	err := row.Scan(&t.ID, null(&t.RunID, ""), &t.TableName, null(&t.Target, ""), &t.Status, null(&t.Mode, ""), null(&t.LoadMode, ""),
-		null(&t.RowsExtracted, 0), null(&t.RowsLoadedRaw, 0), null(&t.RowsLoadedAnalytics, 0), &t.RowsFiltered, null(&t.RowsFailed, 0),
+		null(&t.RowsExtracted, 0), null(&t.RowsLoadedRaw, 0), null(&t.RowsLoadedAnalytics, 0), &t.RowsFiltered, null(&t.RowsFailed, 0), &t.RowsDeleted,
 		null(&t.WatermarkBefore, ""), null(&t.WatermarkAfter, ""), null(&t.DurationMS, 0), null(&t.ErrorMessage, ""))
 	return t, err
 }
@@ -33,6 +33,7 @@ func scanTableStat(row scanner) (model.RunTableStat, error) {
 type RunFilter struct {
 	PipelineID string
 	Status     model.RunStatus
+	Table      string // only runs that did this table
 	Page
 }
 
@@ -187,14 +188,15 @@ func (s *Store) GetRun(ctx context.Context, id string) (run model.Run, err error
 
 // ListRuns returns one page of the runs, newest first and without their tables, and how many match the filter.
 func (s *Store) ListRuns(ctx context.Context, f RunFilter) (list []model.Run, total int, err error) {
-	const where = ` FROM arus_run_logs_runs WHERE (?1 = '' OR pipeline_id = ?1) AND (?2 = '' OR status = ?2)`
+	const where = ` FROM arus_run_logs_runs WHERE (?1 = '' OR pipeline_id = ?1) AND (?2 = '' OR status = ?2)
+		AND (?3 = '' OR id IN (SELECT run_id FROM arus_run_logs_run_table_stats WHERE table_name = ?3))`
 	limit, offset := f.args()
 	err = s.read(ctx, func(tx *sql.Tx) (err error) {
-		if err = tx.QueryRowContext(ctx, `SELECT count(*)`+where, f.PipelineID, f.Status).Scan(&total); err != nil {
+		if err = tx.QueryRowContext(ctx, `SELECT count(*)`+where, f.PipelineID, f.Status, f.Table).Scan(&total); err != nil {
 			return err
 		}
-		list, err = collect(ctx, tx, scanRun, `SELECT `+runColumns+where+` ORDER BY started_at DESC, id DESC LIMIT ?3 OFFSET ?4`,
-			f.PipelineID, f.Status, limit, offset)
+		list, err = collect(ctx, tx, scanRun, `SELECT `+runColumns+where+` ORDER BY started_at DESC, id DESC LIMIT ?4 OFFSET ?5`,
+			f.PipelineID, f.Status, f.Table, limit, offset)
 		return err
 	})
 	return list, total, fail(err, "list runs")
@@ -237,14 +239,21 @@ func saveTableStat(ctx context.Context, tx *sql.Tx, t *model.RunTableStat) error
 		t.Status = model.RunRunning
 	}
 	_, err := tx.ExecContext(ctx, `INSERT INTO arus_run_logs_run_table_stats (`+statColumns+`)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET target = excluded.target, status = excluded.status, mode = excluded.mode,
 			load_mode = excluded.load_mode, rows_extracted = excluded.rows_extracted, rows_loaded_raw = excluded.rows_loaded_raw,
 			rows_loaded_analytics = excluded.rows_loaded_analytics, rows_filtered = excluded.rows_filtered,
-			rows_failed = excluded.rows_failed, watermark_before = excluded.watermark_before, watermark_after = excluded.watermark_after,
+			rows_failed = excluded.rows_failed, rows_deleted = excluded.rows_deleted, watermark_before = excluded.watermark_before, watermark_after = excluded.watermark_after,
 			duration_ms = excluded.duration_ms, error_message = excluded.error_message`,
 		t.ID, t.RunID, t.TableName, orNull(t.Target), t.Status, orNull(t.Mode), orNull(t.LoadMode), t.RowsExtracted, t.RowsLoadedRaw,
-		t.RowsLoadedAnalytics, t.RowsFiltered, t.RowsFailed, orNull(t.WatermarkBefore), orNull(t.WatermarkAfter), t.DurationMS,
+		t.RowsLoadedAnalytics, t.RowsFiltered, t.RowsFailed, t.RowsDeleted, orNull(t.WatermarkBefore), orNull(t.WatermarkAfter), t.DurationMS,
 		orNull(t.ErrorMessage))
 	return err
+}
+
+// LatestSuccess returns the newest run of a pipeline that succeeded, ErrNotFound when none has.
+func (s *Store) LatestSuccess(ctx context.Context, pipelineID string) (model.Run, error) {
+	run, err := scanRun(s.reader.QueryRowContext(ctx, `SELECT `+runColumns+` FROM arus_run_logs_runs
+		WHERE pipeline_id = ? AND status = 'success' ORDER BY started_at DESC, id DESC LIMIT 1`, pipelineID))
+	return run, fail(err, "get the latest success of pipeline %s", pipelineID)
 }
