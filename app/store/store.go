@@ -117,7 +117,7 @@ func (s *Store) Dir() string { return s.dir }
 
 // synchronous=FULL: what a person was told is saved outlives a power cut. Writes are few, their cost does not show.
 var (
-	writerPragmas = []string{"busy_timeout(5000)", "foreign_keys(1)", "journal_mode(WAL)", "synchronous(FULL)"}
+	writerPragmas = []string{"busy_timeout(5000)", "auto_vacuum(2)", "foreign_keys(1)", "journal_mode(WAL)", "synchronous(FULL)"}
 	readerPragmas = []string{"busy_timeout(5000)", "foreign_keys(1)", "query_only(1)"}
 )
 
