@@ -58,6 +58,7 @@ func (s *Service) Sync(ctx context.Context, req SyncRequest) (engine.Report, err
 		return engine.Report{}, err
 	}
 	// An existing pipeline that cannot run leaves a failed run behind, so that its history tells.
+	p.MaxRetries = 0
 	return s.engine(req.Progress).Run(ctx, engine.Job{
 		Pipeline: p, Trigger: model.TriggerManual,
 		Open: func(context.Context) (connectors.Source, connectors.Destination, error) { return nil, nil, err },
@@ -127,10 +128,15 @@ func (s *Service) syncOpened(ctx context.Context, req SyncRequest, key string, p
 	if err != nil {
 		return engine.Report{}, err
 	}
+	opened := true // the first attempt goes on with the connections that found the tables
 	return s.engine(req.Progress).Run(ctx, engine.Job{
 		Pipeline: p, Only: only, Trigger: model.TriggerManual, SourceName: src.Name, SyncMethod: req.Mode,
-		Open: func(context.Context) (connectors.Source, connectors.Destination, error) {
-			return source, destination, nil
+		Open: func(ctx context.Context) (connectors.Source, connectors.Destination, error) {
+			if opened {
+				opened = false
+				return source, destination, nil
+			}
+			return s.openBoth(ctx, req)
 		},
 		Discovered: found, Names: s.names(p, dst), Holds: s.Registry[string(dst.Type)].Holds, FullRefresh: req.FullRefresh,
 	})

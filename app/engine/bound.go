@@ -88,3 +88,11 @@ func timeBound(kind connectors.Kind, text string) (connectors.Bound, error) {
 	}
 	return b, nil
 }
+
+// endOfDay makes a bare date the last moment of that day.
+func endOfDay(text string) string {
+	if len(text) == len("2006-01-02") {
+		return text + "T23:59:59.999999"
+	}
+	return text
+}

@@ -40,6 +40,17 @@ func (b *boundary) add(h uint64) {
 	b.rows++
 }
 
+// join adds what another holds.
+func (b *boundary) join(o *boundary) {
+	if b.full() {
+		return
+	}
+	for h, n := range o.prints {
+		b.prints[h] += n
+	}
+	b.rows += o.rows
+}
+
 func (b *boundary) has(h uint64) bool { return b.prints[h] > 0 }
 
 func (b *boundary) full() bool { return b.rows > maxBoundary }
@@ -106,26 +117,35 @@ func rowPrint(buf []byte, batch arrow.RecordBatch, columns []connectors.Column, 
 	return xxh3.Hash(buf), buf
 }
 
-// edge compares the watermark column of rows with one bound.
+// edge compares the watermark column of rows, and the further columns of a
+// window, with one bound.
 type edge struct {
-	column int
-	typ    connectors.Type
-	value  int64  // for kinds that compare as integers
-	text   string // for the others: only equality is known
-	exact  bool
-	buf    []byte
+	columns []int // the first is the watermark's
+	typ     connectors.Type
+	value   int64  // for kinds that compare as integers
+	text    string // for the others: only equality is known
+	exact   bool
+	buf     []byte
 }
 
-// newEdge is nil when the column or the bound is unknown.
-func newEdge(columns []connectors.Column, watermark *connectors.Column, bound *connectors.Bound) *edge {
+// newEdge is nil when there is no watermark or no bound.
+func (c *tableCopy) newEdge(columns []connectors.Column, bound *connectors.Bound) *edge {
+	watermark := c.plan.watermark
 	if watermark == nil || bound == nil {
 		return nil
 	}
-	column := slices.IndexFunc(columns, func(c connectors.Column) bool { return c.Name == watermark.Name })
-	if column < 0 {
-		return nil
+	e := &edge{typ: watermark.Type}
+	names := []string{watermark.Name}
+	if c.window != nil {
+		names = append(names, c.window.Or...)
 	}
-	e := &edge{column: column, typ: watermark.Type}
+	for _, name := range names {
+		at := slices.IndexFunc(columns, func(c connectors.Column) bool { return c.Name == name })
+		if at < 0 {
+			return nil
+		}
+		e.columns = append(e.columns, at)
+	}
 	if v, ok := boundInt(*bound); ok {
 		e.value = v
 	} else {
@@ -134,19 +154,29 @@ func newEdge(columns []connectors.Column, watermark *connectors.Column, bound *c
 	return e
 }
 
-// at says whether row i has no watermark, or one on the given side of the
-// bound (-1 below, 1 above) or at it. Kinds without an order here count only at it.
+// at says whether row i has no watermark, or whether it or a further column
+// lies on the given side of the bound (-1 below, 1 above) or at it. Kinds
+// without an order here count only at it.
 func (e *edge) at(batch arrow.RecordBatch, i, side int) bool {
-	arr := batch.Column(e.column)
-	if arr.IsNull(i) {
-		return true
+	for n, column := range e.columns {
+		arr := batch.Column(column)
+		if arr.IsNull(i) {
+			if n == 0 {
+				return true
+			}
+			continue
+		}
+		if e.exact {
+			if e.buf = connectors.AppendValue(e.buf[:0], arr, e.typ, i); string(e.buf) == e.text {
+				return true
+			}
+			continue
+		}
+		if order := cmp.Compare(intValue(arr, i), e.value); order == 0 || order == side {
+			return true
+		}
 	}
-	if e.exact {
-		e.buf = connectors.AppendValue(e.buf[:0], arr, e.typ, i)
-		return string(e.buf) == e.text
-	}
-	c := cmp.Compare(intValue(arr, i), e.value)
-	return c == 0 || c == side
+	return false
 }
 
 // intValue is the integer a value of an integer, date or timestamp column compares as.

@@ -7,30 +7,51 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"arus/app/model"
 	"arus/connectors"
 )
 
-// tableCopy carries one table through a run.
+// tableCopy carries one table through a run, over as many attempts as it takes.
 type tableCopy struct {
-	engine      *Engine
-	job         *Job
-	runLog      *runLog
+	engine  *Engine
+	job     *Job
+	runLog  *runLog
+	ends    *ends
+	slots   chan struct{} // of tables and chunks at a time; the table has one
+	config  model.PipelineTable
+	table   connectors.Table
+	missing error
+	run     model.Run
+
+	// Of one attempt.
 	source      connectors.Source
 	destination connectors.Destination
-	config      model.PipelineTable
-	table       connectors.Table
-	missing     error
-	run         model.Run
+	had         model.Watermark // as stored before the run; zero when it does not apply
+	plan        plan
+	backfill    bool // a window is read again, the watermark stays
+	window      *connectors.Window
+	tolerance   *tolerance
+	stat        model.RunTableStat
 
-	had    model.Watermark // as stored before the run; zero when it does not apply
-	plan   plan
-	window *connectors.Window
-	stat   model.RunTableStat
+	// Over all attempts.
+	tries  retries
+	shrink int // how often the server found a read too long
+	gained bool
+	kept   counted // the chunks of this run
 
-	replaced int64
+	mu       sync.Mutex
+	replaced map[string]int64 // values, by column and reason
+
+	started, spoke         atomic.Int64 // of this attempt; microseconds
+	rows, bytes            atomic.Int64
+	chunksDone, chunkCount atomic.Int64
 }
+
+// counted is what became of rows: read = loaded + dead.
+type counted struct{ read, loaded, raw, dead int64 }
 
 // do never fails: whatever goes wrong is in the report, and a sibling does not
 // notice.
@@ -38,19 +59,10 @@ func (c *tableCopy) do(ctx context.Context) TableReport {
 	started := c.engine.Now()
 	name := c.config.Key()
 	c.stat = model.RunTableStat{RunID: c.run.ID, TableName: name, Status: model.RunRunning, LoadMode: c.config.LoadMode}
-	c.engine.progress(Event{Table: name, Phase: PhaseStarted, Estimate: c.table.RowEstimate})
-	err := c.sync(ctx)
-	if err != nil && ctx.Err() != nil {
-		if cause := context.Cause(ctx); !errors.Is(err, cause) {
-			err = fmt.Errorf("%w: %w", cause, err)
-		}
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			err = &connectors.Error{
-				Kind: connectors.KindTimeout, Op: "copy", Object: name, Err: err,
-				Hint: fmt.Sprintf("the pipeline's timeout of %d s ended it: raise timeout_seconds, or set it to 0 for none", c.job.Pipeline.TimeoutSeconds),
-			}
-		}
-	}
+	c.tries = retries{engine: c.engine, log: c.runLog, table: name, max: c.job.Pipeline.MaxRetries}
+	c.replaced = map[string]int64{}
+	c.report(PhaseStarted)
+	err := c.engine.whyEnded(ctx, c.job, name, c.sync(ctx))
 	c.stat.DurationMS = c.engine.Now().Sub(started).Milliseconds()
 	switch {
 	case err == nil:
@@ -63,7 +75,7 @@ func (c *tableCopy) do(ctx context.Context) TableReport {
 	if err != nil {
 		c.stat.ErrorMessage = err.Error()
 		c.stat.WatermarkAfter = c.stat.WatermarkBefore
-		c.stat.RowsLoadedRaw, c.stat.RowsLoadedAnalytics = 0, 0
+		c.stat.RowsLoadedRaw, c.stat.RowsLoadedAnalytics = c.kept.raw, c.kept.loaded
 		c.log(ctx, slog.LevelError, c.stat.ErrorMessage)
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 		defer cancel()
@@ -73,23 +85,55 @@ func (c *tableCopy) do(ctx context.Context) TableReport {
 	}
 	report := TableReport{
 		Table: name, Target: c.stat.Target, Status: c.stat.Status, Mode: c.stat.Mode,
-		RowsRead: c.stat.RowsExtracted, RowsLoaded: c.stat.RowsLoadedAnalytics, RowsFiltered: c.stat.RowsFiltered, DeadLetters: c.stat.RowsFailed, ValuesReplaced: c.replaced,
-		WatermarkBefore: c.stat.WatermarkBefore, WatermarkAfter: c.stat.WatermarkAfter,
+		RowsRead: c.stat.RowsExtracted, RowsLoaded: c.stat.RowsLoadedAnalytics, RowsFiltered: c.stat.RowsFiltered, DeadLetters: c.stat.RowsFailed,
+		Retries: c.tries.total, WatermarkBefore: c.stat.WatermarkBefore, WatermarkAfter: c.stat.WatermarkAfter,
 		DurationMS: c.stat.DurationMS, Error: c.stat.ErrorMessage, Err: err,
 	}
-	c.engine.progress(Event{Table: name, Phase: PhaseDone, Rows: report.RowsRead, Estimate: c.table.RowEstimate, Report: &report})
+	for _, n := range c.replaced {
+		report.ValuesReplaced += n
+	}
+	ev := c.event(PhaseDone)
+	ev.Rows, ev.Report = report.RowsRead, &report
+	c.engine.progress(ev)
 	return report
 }
 
-// sync is the whole way of the table: settle, plan, copy, checkpoint.
+// sync copies the table, again and again while what fails may pass.
 func (c *tableCopy) sync(ctx context.Context) error {
-	state, job := c.engine.State, c.job
-	if err := state.SaveTableStat(ctx, &c.stat); err != nil {
+	if err := c.engine.State.SaveTableStat(ctx, &c.stat); err != nil {
 		return fmt.Errorf("record the table's start: %w", err)
 	}
 	if c.missing != nil {
 		return c.missing
 	}
+	for {
+		err := c.attempt(ctx)
+		if err == nil {
+			return nil
+		}
+		if c.gained {
+			c.gained = false
+			c.tries.progressed()
+		}
+		if !c.tries.again(ctx, err) {
+			return err
+		}
+		if connectors.KindOf(err) == connectors.KindTimeout {
+			c.shrink++
+		}
+	}
+}
+
+// attempt is the whole way of the table: settle, plan, copy, checkpoint.
+func (c *tableCopy) attempt(ctx context.Context) (err error) {
+	both, err := c.ends.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { c.ends.give(ctx, both, ctx.Err() == nil && connectors.Retryable(err)) }()
+	c.source, c.destination = both.source, both.destination
+	c.startMeter()
+	state, job := c.engine.State, c.job
 	if s, ok := c.source.(connectors.Settler); ok {
 		settled, err := s.Settle(ctx, c.table)
 		if err != nil {
@@ -101,7 +145,6 @@ func (c *tableCopy) sync(ctx context.Context) error {
 		// A table that Arus loaded is copied on without its metadata: the target gets its own.
 		return col.Name == connectors.MetaRunID || col.Name == connectors.MetaSyncedAt
 	})
-	var err error
 	if c.had, err = state.Watermark(ctx, job.Pipeline.ID, c.stat.TableName); err != nil {
 		return fmt.Errorf("read the stored watermark: %w", err)
 	}
@@ -120,6 +163,8 @@ func (c *tableCopy) sync(ctx context.Context) error {
 	if c.plan, err = planTable(job, c.table, c.config, c.had, exists); err != nil {
 		return err
 	}
+	c.backfill = job.BackfillFrom != "" && c.plan.load != connectors.Replace
+	c.tolerance = &tolerance{limits: job.Pipeline.Options.DeadLetters, target: target.String()}
 	c.stat.Mode, c.stat.Target = c.plan.mode, target.String()
 	if c.plan.watermark != nil && c.had.Value != "" && c.had.Column == c.plan.watermark.Name && c.had.Type == c.plan.watermark.Type.Kind.String() {
 		c.stat.WatermarkBefore, c.stat.WatermarkAfter = c.had.Value, c.had.Value
@@ -134,38 +179,82 @@ func (c *tableCopy) sync(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.log(ctx, slog.LevelInfo, c.describe(columns))
-	f := &flow{copy: c, columns: columns, upper: upper}
-	err = f.run(ctx)
-	c.stat.RowsExtracted = f.read
+	out, done, err := c.chunked(ctx, columns, upper)
+	if !done && err == nil {
+		out, err = c.whole(ctx, columns, upper)
+	}
 	if err != nil {
 		return err
 	}
+	for _, what := range slices.Sorted(maps.Keys(c.replaced)) {
+		c.log(ctx, slog.LevelWarn, fmt.Sprintf("replaced %d values, column %s", c.replaced[what], what))
+	}
+	return c.checkpoint(ctx, out)
+}
+
+// outcome is what a finished load brought.
+type outcome struct {
+	counted        // by this run
+	total    int64 // rows of the load, over all its runs
+	upper    *connectors.Bound
+	boundary []byte
+}
+
+// whole copies the window in one piece and one load.
+func (c *tableCopy) whole(ctx context.Context, columns []connectors.Column, upper *connectors.Bound) (outcome, error) {
+	c.log(ctx, slog.LevelInfo, c.describe(columns))
+	ranges, err := c.smallerReads(ctx)
+	if err != nil {
+		return outcome{}, err
+	}
+	var f *flow
+	for careful := false; ; careful = true {
+		f = c.newFlow(columns, upper)
+		f.ranges, f.careful = ranges, careful
+		err = f.run(ctx)
+		c.stat.RowsExtracted = f.read
+		if careful || !isRefusal(err) {
+			break
+		}
+		c.log(ctx, slog.LevelWarn, "the destination refuses rows, so all of them are loaded again with the bad ones set aside: "+err.Error())
+		c.tolerance.take(len(f.letters))
+		c.rows.Store(0)
+		c.bytes.Store(0)
+	}
+	if err != nil {
+		return outcome{}, err
+	}
 	if err := c.keepDeadLetters(ctx, f.letters); err != nil {
-		return err
+		return outcome{}, err
 	}
-	for _, what := range slices.Sorted(maps.Keys(f.fitter.replaced)) {
-		c.replaced += f.fitter.replaced[what]
-		c.log(ctx, slog.LevelWarn, fmt.Sprintf("replaced %d values, column %s", f.fitter.replaced[what], what))
+	c.addReplaced(f)
+	n := counted{read: f.read, loaded: f.loaded, raw: f.result.RawRows, dead: int64(len(f.letters))}
+	return outcome{counted: n, total: f.loaded, upper: upper, boundary: f.edgeRows.encode(f.schema)}, nil
+}
+
+func (c *tableCopy) addReplaced(f *flow) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for what, n := range f.fitter.replaced {
+		c.replaced[what] += n
 	}
-	return c.checkpoint(ctx, f, upper)
 }
 
 // fixWindow sets the read's bounds. The upper bound is the column's greatest
 // value now: rows that appear while the read goes on belong to the next run.
 func (c *tableCopy) fixWindow(ctx context.Context) (*connectors.Bound, error) {
+	c.window = nil
 	wm := c.plan.watermark
 	if wm == nil {
 		return nil, nil
 	}
-	top, ok, err := c.source.Max(ctx, c.table, wm.Name)
+	c.window = &connectors.Window{Column: wm.Name, Nulls: c.job.Pipeline.Options.NullWatermark != model.NullSkip}
+	if c.plan.load != connectors.Replace { // a load of everything has no lower bound to lie within
+		c.window.Or = c.alsoMoved()
+	}
+	upper, err := c.newest(ctx)
 	if err != nil {
 		return nil, err
-	}
-	c.window = &connectors.Window{Column: wm.Name, Nulls: c.job.Pipeline.Options.NullWatermark != model.NullSkip}
-	var upper *connectors.Bound
-	if ok {
-		upper = &top
 	}
 	if c.plan.load == connectors.Replace {
 		c.window.Upper = upper
@@ -174,21 +263,62 @@ func (c *tableCopy) fixWindow(ctx context.Context) (*connectors.Bound, error) {
 		}
 		return upper, nil
 	}
+	if c.backfill {
+		return c.backfillWindow(upper)
+	}
 	from := connectors.Bound{Kind: wm.Type.Kind, Text: c.had.Value}
-	if c.job.BackfillFrom != "" {
-		if from, err = timeBound(wm.Type.Kind, c.job.BackfillFrom); err != nil {
-			return nil, &connectors.Error{
-				Kind: connectors.KindInvalid, Op: "backfill", Object: c.stat.TableName, Err: err,
-				Hint: "a backfill by date needs a watermark column that is a date or timestamp; run a full refresh instead",
+	if upper == nil {
+		upper = &from // every row with a value is gone: only rows without one can be new
+	} else if lower, known := less(*upper, from); known && lower {
+		upper = &from
+	}
+	from = lookBack(from, c.lookBackSeconds())
+	c.window.Lower, c.window.Upper = &from, upper
+	return upper, nil
+}
+
+// newest is the greatest value of the watermark and of the further columns; nil
+// when no row has any.
+func (c *tableCopy) newest(ctx context.Context) (*connectors.Bound, error) {
+	var upper *connectors.Bound
+	for _, name := range append([]string{c.plan.watermark.Name}, c.alsoMoved()...) {
+		top, ok, err := c.source.Max(ctx, c.table, name)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			continue
+		}
+		if upper != nil {
+			if lower, known := less(*upper, top); !known || !lower {
+				continue
 			}
 		}
-	} else {
-		if upper == nil {
-			upper = &from // every row with a value is gone: only rows without one can be new
-		} else if lower, known := less(*upper, from); known && lower {
-			upper = &from
+		upper = &top
+	}
+	return upper, nil
+}
+
+// alsoMoved names the columns besides the watermark whose movement makes a row
+// worth reading.
+func (c *tableCopy) alsoMoved() []string { return nil }
+
+// backfillWindow is the stretch that was asked for. Rows without a value lie in
+// no stretch.
+func (c *tableCopy) backfillWindow(upper *connectors.Bound) (*connectors.Bound, error) {
+	kind := c.plan.watermark.Type.Kind
+	c.window.Nulls = false
+	from, err := timeBound(kind, c.job.BackfillFrom)
+	if err == nil && c.job.BackfillTo != "" {
+		var to connectors.Bound
+		to, err = timeBound(kind, endOfDay(c.job.BackfillTo))
+		upper = &to
+	}
+	if err != nil {
+		return nil, &connectors.Error{
+			Kind: connectors.KindInvalid, Op: "backfill", Object: c.stat.TableName, Err: err,
+			Hint: "a backfill by date needs a watermark column that is a date or timestamp; run a full refresh instead",
 		}
-		from = lookBack(from, c.lookBackSeconds())
 	}
 	c.window.Lower, c.window.Upper = &from, upper
 	return upper, nil
@@ -217,46 +347,68 @@ func (c *tableCopy) presentColumns(ctx context.Context, existing connectors.Tabl
 
 // checkpoint stores what the load made durable. It runs even when the run has
 // just been cancelled: the rows are in the target, so the state must say so.
-func (c *tableCopy) checkpoint(ctx context.Context, f *flow, upper *connectors.Bound) error {
+func (c *tableCopy) checkpoint(ctx context.Context, out outcome) error {
 	now := c.engine.Now()
 	w := c.had
 	w.PipelineID, w.SourceTable = c.job.Pipeline.ID, c.stat.TableName
-	w.RowCount, w.LastRunID, w.LastSyncedAt = f.loaded, c.run.ID, now
-	if moves := c.plan.watermark != nil && c.job.BackfillFrom == "" && (f.read > 0 || c.plan.load == connectors.Replace); moves {
+	w.RowCount, w.LastRunID, w.LastSyncedAt = out.total, c.run.ID, now
+	if moves := c.plan.watermark != nil && !c.backfill && (out.read > 0 || c.plan.load == connectors.Replace); moves {
 		w.Column, w.Type = c.plan.watermark.Name, c.plan.watermark.Type.Kind.String()
 		w.Value, w.Boundary = "", nil
-		if upper != nil {
-			w.Value, w.Boundary = upper.Text, f.edgeRows.encode(f.schema)
+		if out.upper != nil {
+			w.Value, w.Boundary = out.upper.Text, out.boundary
 		}
 		c.stat.WatermarkAfter = w.Value
 	}
 	c.stat.Status = model.RunSuccess
-	c.stat.RowsLoadedAnalytics, c.stat.RowsLoadedRaw = f.loaded, f.result.RawRows
+	c.stat.RowsExtracted, c.stat.RowsFailed = out.read, out.dead
+	c.stat.RowsLoadedAnalytics, c.stat.RowsLoadedRaw = out.loaded, out.raw
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 	defer cancel()
 	if err := c.engine.State.Checkpoint(end, &w, &c.stat); err != nil {
 		return fmt.Errorf("record the watermark: %w", err)
 	}
-	c.log(ctx, slog.LevelInfo, fmt.Sprintf("loaded %d rows into %s; watermark %s", f.loaded, c.stat.Target, orNone(c.stat.WatermarkAfter)))
+	text := fmt.Sprintf("loaded %d rows into %s", out.loaded, c.stat.Target)
+	if out.total != out.loaded {
+		text += fmt.Sprintf(", %d with those of earlier runs", out.total)
+	}
+	if out.dead > 0 {
+		text += fmt.Sprintf(", %d are dead letters", out.dead)
+	}
+	c.log(ctx, slog.LevelInfo, fmt.Sprintf("%s, %s; watermark %s", text, c.speed(), orNone(c.stat.WatermarkAfter)))
 	return nil
 }
 
+// describe says what is read and how it is loaded.
 func (c *tableCopy) describe(columns []connectors.Column) string {
-	text := fmt.Sprintf("%s: %s, %s into %s", c.plan.mode, c.plan.reason, c.plan.load, c.stat.Target)
-	if w := c.window; w != nil {
-		text += fmt.Sprintf("; reading %s from %s to %s", w.Column, boundText(w.Lower), boundText(w.Upper))
-		if w.Nulls {
-			text += " and rows without a value"
+	text := fmt.Sprintf("%s: %s; key %v; %s into %s", c.plan.mode, c.plan.reason, c.plan.key, c.plan.load, c.stat.Target)
+	if c.plan.raw != nil {
+		text += " by way of " + c.plan.raw.Table.String()
+	}
+	text += fmt.Sprintf("; SELECT %d columns FROM %s", len(columns), c.table.TableRef)
+	w := c.window
+	if w == nil {
+		return text
+	}
+	if w.Lower == nil && w.Upper == nil {
+		return text + fmt.Sprintf(" WHERE %s IS NOT NULL", w.Column)
+	}
+	word := " WHERE "
+	for _, name := range append([]string{w.Column}, w.Or...) {
+		and := ""
+		text += word
+		if w.Lower != nil {
+			text, and = text+fmt.Sprintf("%s >= '%s'", name, w.Lower.Text), " AND "
 		}
+		if w.Upper != nil {
+			text += and + fmt.Sprintf("%s <= '%s'", name, w.Upper.Text)
+		}
+		word = " OR "
 	}
-	return text + fmt.Sprintf("; %d columns, key %v", len(columns), c.plan.key)
-}
-
-func boundText(b *connectors.Bound) string {
-	if b == nil {
-		return "the start"
+	if w.Nulls {
+		text += fmt.Sprintf(" OR %s IS NULL", w.Column)
 	}
-	return b.Text
+	return text
 }
 
 func orNone(s string) string {

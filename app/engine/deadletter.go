@@ -13,10 +13,6 @@ import (
 	"arus/connectors"
 )
 
-// maxDeadLetters is how many rows of one table a run keeps as dead letters: past
-// it something is wrong with more than some rows, and the table fails.
-const maxDeadLetters = 10_000
-
 // deadLetterTable is the seed's staging._dead_letters.
 const deadLetterTable = "_dead_letters"
 
@@ -56,7 +52,6 @@ func (c *tableCopy) keepDeadLetters(ctx context.Context, letters []badRow) error
 	if _, err := load.Commit(ctx); err != nil {
 		return fmt.Errorf("keep %d dead letters: %w", len(letters), err)
 	}
-	c.stat.RowsFailed = int64(len(letters))
 	c.log(ctx, slog.LevelWarn, fmt.Sprintf("%d rows are dead letters in %s, the first because of %s", len(letters), target, letters[0].reason))
 	return nil
 }

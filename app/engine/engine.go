@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
+
 	"arus/app/model"
 	"arus/connectors"
 )
@@ -24,29 +26,48 @@ type State interface {
 	StartRun(ctx context.Context, r *model.Run) error
 	FinishRun(ctx context.Context, r model.Run) error
 	AppendRunLogs(ctx context.Context, lines []model.RunLog) error
+	// ChunkedLoad gives the zero ChunkedLoad when the table has none that is
+	// unfinished. Checkpoint ends it, whatever became of it.
+	ChunkedLoad(ctx context.Context, pipelineID, sourceTable string) (model.ChunkedLoad, error)
+	StartChunkedLoad(ctx context.Context, load *model.ChunkedLoad) error
+	CheckpointChunk(ctx context.Context, token string, c model.Chunk) error
+	EndChunkedLoad(ctx context.Context, pipelineID, sourceTable string) error
 }
 
 // Job is one run: which tables of which pipeline go where, and how.
 type Job struct {
-	Pipeline    model.Pipeline // its enabled tables are run, unless Only narrows them
-	Only        []string       // table keys; empty = all
-	Trigger     model.TriggerType
-	SourceName  string // slugged into the names of raw tables
-	SyncMethod  model.SyncMethod
-	Open        func(context.Context) (connectors.Source, connectors.Destination, error) // the run closes both
-	Discovered  []connectors.Table                                                       // nil: the run looks itself
+	Pipeline   model.Pipeline // its enabled tables are run, unless Only narrows them
+	Only       []string       // table keys; empty = all
+	Trigger    model.TriggerType
+	UserID     string // who started it; empty = the schedule
+	SourceName string // slugged into the names of raw tables
+	SyncMethod model.SyncMethod
+	// Open opens both ends: at the start, and again, with fresh connections,
+	// for each retry. The run closes what it opened.
+	Open        func(context.Context) (connectors.Source, connectors.Destination, error)
+	Discovered  []connectors.Table // nil: the run looks itself
 	Names       Names
 	Holds       connectors.Holds // what the destination's types take
 	FullRefresh bool             // read everything and swap, whatever the mode
 	// BackfillFrom is the date or timestamp to re-read from; the stored watermark
-	// stays where it is. Empty: no backfill.
-	BackfillFrom string
-	Limits       connectors.Limits // of one batch
+	// stays where it is. Empty: no backfill. BackfillTo is where it ends, the
+	// whole day when it is a date; empty: at the newest row.
+	BackfillFrom, BackfillTo string
+	Limits                   connectors.Limits // of one batch; see also Memory
+	// Memory bounds the bytes of all batches in flight: batches are made smaller
+	// where tables x (queued+2) of them would take more. 0 = DefaultMemory.
+	Memory int
 }
 
-// DefaultParallel is how many tables are copied at a time: it fits two cores
-// and keeps the batches in flight small.
+// DefaultParallel is how many tables, or chunks of tables, are copied at a
+// time: it fits two cores and keeps the batches in flight small.
 const DefaultParallel = 2
+
+// DefaultMemory is what the batches of a run may take together.
+const DefaultMemory = 64 << 20
+
+// minBatch is the least that batches are made for the sake of memory.
+const minBatch = 256 << 10
 
 // Report is the outcome of a run, in the form the command line and the API give it.
 type Report struct {
@@ -75,6 +96,7 @@ type TableReport struct {
 	RowsFiltered    int64           `json:"rows_filtered"`
 	DeadLetters     int64           `json:"dead_letters"`
 	ValuesReplaced  int64           `json:"values_replaced"` // by the pipeline's policies
+	Retries         int             `json:"retries"`
 	WatermarkBefore string          `json:"watermark_before"`
 	WatermarkAfter  string          `json:"watermark_after"`
 	DurationMS      int64           `json:"duration_ms"`
@@ -82,12 +104,17 @@ type TableReport struct {
 	Err             error           `json:"-"`
 }
 
-// Event is a step of progress. Rows counts what was read so far.
+// Event is a step of progress. Rows and Bytes count what was read so far, in
+// this attempt and, of a chunked load, in the chunks that earlier ones kept.
 type Event struct {
-	Table    string
+	Table    string // empty: the run as a whole
 	Phase    Phase
 	Rows     int64
-	Estimate int64 // -1 when unknown
+	Bytes    int64 // in memory, about
+	Estimate int64 // rows; -1 when unknown
+	Attempt  int   // from 1
+	Chunk    int   // how many are done
+	Chunks   int   // of how many; 0 = in one piece
 	Report   *TableReport
 }
 
@@ -99,6 +126,7 @@ const (
 	PhaseStarted Phase = "started"
 	PhaseRows    Phase = "rows"
 	PhaseCommit  Phase = "commit"
+	PhaseRetry   Phase = "retry" // waiting to try again
 	PhaseDone    Phase = "done"
 )
 
@@ -108,6 +136,10 @@ type Engine struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 	Progress func(Event) // may be nil; called from several goroutines
+	// Wait and Random are the retries' clock and their random numbers in [0,1);
+	// nil = the real ones.
+	Wait   func(context.Context, time.Duration) error
+	Random func() float64
 }
 
 // finishTimeout bounds the writes of a run's end, which must happen even after
@@ -117,7 +149,7 @@ const finishTimeout = 15 * time.Second
 // Run executes the job and records it. The error is of the record keeping
 // only: what befell the run and its tables is in the report.
 func (e *Engine) Run(ctx context.Context, job Job) (Report, error) {
-	run := model.Run{PipelineID: job.Pipeline.ID, Status: model.RunRunning, Trigger: job.Trigger}
+	run := model.Run{PipelineID: job.Pipeline.ID, Status: model.RunRunning, Trigger: job.Trigger, UserID: job.UserID}
 	if err := e.State.StartRun(ctx, &run); err != nil {
 		return Report{}, fmt.Errorf("record the start of the run: %w", err)
 	}
@@ -128,6 +160,7 @@ func (e *Engine) Run(ctx context.Context, job Job) (Report, error) {
 		work, cancel = context.WithTimeout(ctx, time.Duration(job.Pipeline.TimeoutSeconds)*time.Second)
 	}
 	report.Tables, report.Err = e.runTables(work, &job, run, log)
+	report.Err = e.whyEnded(work, &job, job.Pipeline.Name, report.Err)
 	cancel()
 	report.Warnings = log.warnings
 
@@ -160,43 +193,96 @@ func (e *Engine) Run(ctx context.Context, job Job) (Report, error) {
 	return report, nil
 }
 
+// whyEnded puts the cause before an error that came of the run's end: a cancel,
+// or the pipeline's own timeout.
+func (e *Engine) whyEnded(ctx context.Context, job *Job, object string, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	if cause := context.Cause(ctx); !errors.Is(err, cause) {
+		err = fmt.Errorf("%w: %w", cause, err)
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) && job.Pipeline.TimeoutSeconds > 0 {
+		err = &connectors.Error{
+			Kind: connectors.KindTimeout, Op: "copy", Object: object, Err: err,
+			Hint: fmt.Sprintf("the pipeline's timeout of %d s ended it: raise timeout_seconds, or set it to 0 for none", job.Pipeline.TimeoutSeconds),
+		}
+	}
+	return err
+}
+
+// parallel is how many tables and chunks the job copies at a time.
+func (j *Job) parallel() int {
+	if n := j.Pipeline.Options.Parallel; n > 0 {
+		return n
+	}
+	return DefaultParallel
+}
+
+// limits bounds a batch of the columns, so that all batches in flight keep to
+// the job's memory: each table at a time has one being read, queued ones and one
+// being written.
+func (j *Job) limits(columns []connectors.Column) connectors.Limits {
+	l := j.Limits.OrDefault()
+	memory := j.Memory
+	if memory <= 0 {
+		memory = DefaultMemory
+	}
+	l.Bytes = min(l.Bytes, max(minBatch, memory/(j.parallel()*(queued+2))))
+	// What a row takes when all its values are null: many columns make wide rows.
+	width := 0
+	for _, f := range connectors.Schema(columns).Fields() {
+		if fixed, ok := f.Type.(arrow.FixedWidthDataType); ok {
+			width += (fixed.BitWidth() + 7) / 8
+		} else {
+			width += 4
+		}
+	}
+	l.Rows = max(1, min(l.Rows, l.Bytes/max(1, width)))
+	return l
+}
+
 // runTables opens both ends and copies the tables, several at a time.
 func (e *Engine) runTables(ctx context.Context, job *Job, run model.Run, log *runLog) ([]TableReport, error) {
-	source, destination, err := job.Open(ctx)
+	both := &ends{open: job.Open, log: log}
+	defer both.close(ctx)
+	tables, err := e.find(ctx, job, both, log)
 	if err != nil {
 		return nil, err
-	}
-	defer func() {
-		if err := errors.Join(source.Close(), destination.Close()); err != nil {
-			log.add(ctx, slog.LevelWarn, "", "close the connections: "+err.Error())
-		}
-	}()
-	tables, err := e.resolve(ctx, job, source)
-	if err != nil {
-		return nil, err
-	}
-	parallel := job.Pipeline.Options.Parallel
-	if parallel <= 0 {
-		parallel = DefaultParallel
 	}
 	reports := make([]TableReport, len(tables))
-	slots := make(chan struct{}, parallel)
+	slots := make(chan struct{}, job.parallel())
+	log.add(ctx, slog.LevelInfo, "", fmt.Sprintf("%s run of %d tables, %d at a time, batches of at most %d kB", job.Trigger, len(tables), job.parallel(), job.limits(nil).Bytes>>10))
 	var wg sync.WaitGroup
 	for i, t := range tables {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			c := &tableCopy{engine: e, job: job, runLog: log, source: source, destination: destination, config: t.config, table: t.table, missing: t.missing, run: run}
+			c := &tableCopy{engine: e, job: job, runLog: log, ends: both, slots: slots, config: t.config, table: t.table, missing: t.missing, run: run}
 			reports[i] = c.do(ctx)
 		})
 	}
 	wg.Wait()
-	if n, ok := source.(connectors.Noter); ok {
-		for _, note := range n.Notes() {
-			log.add(ctx, slog.LevelWarn, "", note)
+	return reports, nil
+}
+
+// find opens both ends and finds the tables, with the retries of a table.
+func (e *Engine) find(ctx context.Context, job *Job, both *ends, log *runLog) ([]tableJob, error) {
+	tries := &retries{engine: e, log: log, max: job.Pipeline.MaxRetries}
+	for {
+		p, err := both.take(ctx)
+		if err == nil {
+			var tables []tableJob
+			tables, err = e.resolve(ctx, job, p.source)
+			both.give(ctx, p, err != nil)
+			if err == nil {
+				return tables, nil
+			}
+		}
+		if !tries.again(ctx, err) {
+			return nil, err
 		}
 	}
-	return reports, nil
 }
 
 // tableJob is one configured table and what the source has of it.

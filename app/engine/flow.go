@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -17,39 +18,54 @@ import (
 // side idles, few enough that memory stays small.
 const queued = 1
 
-// flow moves the rows of one read into one load.
+// flow moves the rows of one read into one load. A table has one, or one for
+// each chunk and each attempt.
 type flow struct {
 	copy    *tableCopy
 	columns []connectors.Column
 	upper   *connectors.Bound
+	ranges  []*connectors.KeyRange // read one after the other; a nil one is the whole table
+	limits  connectors.Limits
+	open    func(context.Context, *flow) (connectors.Load, error)
+	careful bool
+	part    bool // the load is a part of a chunked one: its letters are kept before its commit
 
-	schema   uint64
-	seen     *boundary // rows the last run loaded and this one meets again
-	seenEdge *edge     // the stored watermark
-	edgeRows *boundary // rows the next run will meet again
-	newEdge  *edge
-	print    []byte
-	fitter   fitter
-	letters  []badRow
+	lettersTurn *sync.Mutex // of parts: one at a time writes dead letters
+
+	schema      uint64
+	seen        *boundary // rows the last run loaded and this one meets again
+	seenEdge    *edge     // the stored watermark
+	edgeRows    *boundary // rows the next run will meet again
+	newEdge     *edge
+	print       []byte
+	fitter      fitter
+	letters     []badRow
+	letterBytes int
 
 	read, loaded int64 // read = loaded + letters
 	result       connectors.LoadResult
 	load         connectors.Load
 }
 
+// newFlow is the flow of the table's window into one load of its own.
+func (c *tableCopy) newFlow(columns []connectors.Column, upper *connectors.Bound) *flow {
+	f := &flow{copy: c, columns: columns, upper: upper, ranges: []*connectors.KeyRange{nil}, limits: c.limits(columns), open: beginLoad}
+	f.schema = schemaFingerprint(columns)
+	f.seen, f.edgeRows = newBoundary(), newBoundary()
+	f.newEdge = c.newEdge(columns, f.nextLower())
+	f.fitter = fitter{holds: c.job.Holds, policies: c.job.Pipeline.Options.Policies.OrDefault(), columns: columns, key: c.plan.key, replaced: map[string]int64{}}
+	if c.plan.load == connectors.Merge && !c.backfill {
+		f.seen = parseBoundary(c.had.Boundary, f.schema)
+		f.seenEdge = c.newEdge(columns, &connectors.Bound{Kind: c.plan.watermark.Type.Kind, Text: c.had.Value})
+	}
+	return f
+}
+
 // run extracts and loads at the same time. The load begins with the first row
 // to load: a window in which nothing is new costs the destination nothing.
 func (f *flow) run(ctx context.Context) error {
 	c := f.copy
-	f.schema = schemaFingerprint(f.columns)
-	f.seen, f.edgeRows = newBoundary(), newBoundary()
-	f.newEdge = newEdge(f.columns, c.plan.watermark, f.nextLower())
-	f.fitter = fitter{holds: c.job.Holds, policies: c.job.Pipeline.Options.Policies.OrDefault(), columns: f.columns, key: c.plan.key, replaced: map[string]int64{}}
-	if c.plan.load == connectors.Merge && c.job.BackfillFrom == "" {
-		f.seen = parseBoundary(c.had.Boundary, f.schema)
-		f.seenEdge = newEdge(f.columns, c.plan.watermark, &connectors.Bound{Kind: c.plan.watermark.Type.Kind, Text: c.had.Value})
-	}
-	if c.plan.load == connectors.ReplaceWindow && c.job.BackfillFrom == "" {
+	if c.plan.load == connectors.ReplaceWindow && !c.backfill {
 		same, err := f.sameWindow(ctx)
 		if err != nil || same {
 			return err
@@ -60,7 +76,11 @@ func (f *flow) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := f.move(ctx); err != nil {
+	err := f.move(ctx)
+	if err == nil && f.load != nil {
+		err = f.beforeCommit(ctx)
+	}
+	if err != nil {
 		if f.load != nil {
 			err = errors.Join(err, f.load.Abort())
 		}
@@ -69,64 +89,50 @@ func (f *flow) run(ctx context.Context) error {
 	if f.load == nil {
 		return nil
 	}
-	c.engine.progress(Event{Table: c.stat.TableName, Phase: PhaseCommit, Rows: f.read, Estimate: c.table.RowEstimate})
+	c.report(PhaseCommit)
 	result, err := f.load.Commit(ctx)
 	if err != nil {
-		return err
+		return refused(err)
 	}
 	sent := f.read - int64(len(f.letters))
 	f.result, f.loaded = result, sent
-	if result.Rows > sent || c.plan.load != connectors.Merge && result.Rows != sent {
-		return &connectors.Error{
-			Kind: connectors.KindConflict, Op: "load", Object: c.stat.Target,
-			Err: fmt.Errorf("%d rows were sent and %d arrived", sent, result.Rows), Hint: "run it again; if it persists, report it",
-		}
+	if !f.part && (result.Rows > sent || c.plan.load != connectors.Merge && result.Rows != sent) {
+		return c.miscounted(sent, result.Rows)
 	}
 	return nil
 }
 
-// fit applies the policies to a batch and keeps the rows they take out.
-func (f *flow) fit(batch arrow.RecordBatch) (arrow.RecordBatch, error) {
-	batch, bad, err := f.fitter.fit(batch)
-	if err != nil {
-		return nil, err
+// beforeCommit refuses a load of which too many rows are dead letters. Those of
+// a part are kept before it lasts, since it may be committed by another run than
+// the one that ends the load.
+func (f *flow) beforeCommit(ctx context.Context) error {
+	if f.part {
+		f.lettersTurn.Lock()
+		defer f.lettersTurn.Unlock()
+		return f.copy.keepDeadLetters(ctx, f.letters)
 	}
-	if f.letters = append(f.letters, bad...); len(f.letters) > maxDeadLetters {
-		if batch != nil {
-			batch.Release()
-		}
-		return nil, &connectors.Error{
-			Kind: connectors.KindType, Op: "load", Object: f.copy.stat.Target,
-			Err:  fmt.Errorf("more than %d rows would be dead letters, the last because of %s", maxDeadLetters, bad[len(bad)-1].reason),
-			Hint: "set the pipeline's policy for such values to replace, or mend them at the source",
-		}
+	return f.copy.tolerance.check(int64(len(f.letters)), f.read)
+}
+
+func (c *tableCopy) miscounted(sent, arrived int64) error {
+	return &connectors.Error{
+		Kind: connectors.KindConflict, Op: "load", Object: c.stat.Target,
+		Err: fmt.Errorf("%d rows were sent and %d arrived", sent, arrived), Hint: "run it again; if it persists, report it",
 	}
-	return batch, nil
 }
 
 // move reads on one goroutine and writes on this one.
 func (f *flow) move(ctx context.Context) error {
-	c := f.copy
 	group, ctx := errgroup.WithContext(ctx)
 	queue := make(chan arrow.RecordBatch, queued)
 	group.Go(func() error {
 		defer close(queue)
-		req := connectors.ReadRequest{Table: c.table, Columns: f.columns, Window: c.window, Limits: c.job.Limits}
-		return c.source.Read(ctx, req, func(batch arrow.RecordBatch) error {
-			batch = f.take(batch)
-			if batch == nil {
-				return nil
+		for _, r := range f.ranges {
+			if err := f.extract(ctx, r, queue); err != nil {
+				return err
 			}
-			f.read += batch.NumRows()
-			c.engine.progress(Event{Table: c.stat.TableName, Phase: PhaseRows, Rows: f.read, Estimate: c.table.RowEstimate})
-			select {
-			case queue <- batch:
-				return nil
-			case <-ctx.Done():
-				batch.Release()
-				return context.Cause(ctx)
-			}
-		})
+		}
+		return nil
 	})
 	group.Go(func() error {
 		defer func() {
@@ -141,14 +147,7 @@ func (f *flow) move(ctx context.Context) error {
 					return err
 				}
 			}
-			fitting, err := f.fit(batch)
-			if err != nil {
-				return err
-			}
-			if fitting == nil {
-				continue
-			}
-			if err := f.load.Write(ctx, fitting); err != nil {
+			if err := f.write(ctx, batch); err != nil {
 				return err
 			}
 		}
@@ -157,12 +156,43 @@ func (f *flow) move(ctx context.Context) error {
 	return group.Wait()
 }
 
-func (f *flow) begin(ctx context.Context) error {
+// extract reads one range of the window into the queue.
+func (f *flow) extract(ctx context.Context, r *connectors.KeyRange, queue chan<- arrow.RecordBatch) error {
 	c := f.copy
-	load, err := c.destination.Begin(ctx, connectors.LoadRequest{
-		Target: c.job.Names.Target(c.table, c.config), Columns: f.columns, Key: c.plan.key, Mode: c.plan.load,
-		Window: c.window, RunID: c.run.ID, SyncedAt: c.run.StartedAt, Raw: c.plan.raw,
+	req := connectors.ReadRequest{Table: c.table, Columns: f.columns, Window: c.window, Range: r, Limits: f.limits}
+	return c.source.Read(ctx, req, func(batch arrow.RecordBatch) error {
+		size := batchBytes(batch)
+		batch = f.take(batch)
+		if batch == nil {
+			return nil
+		}
+		f.read += batch.NumRows()
+		c.advance(ctx, batch.NumRows(), size)
+		select {
+		case queue <- batch:
+			return nil
+		case <-ctx.Done():
+			batch.Release()
+			return context.Cause(ctx)
+		}
 	})
+}
+
+// batchBytes is about what a batch takes in memory.
+func batchBytes(batch arrow.RecordBatch) int64 {
+	var n int64
+	for _, col := range batch.Columns() {
+		for _, b := range col.Data().Buffers() {
+			if b != nil {
+				n += int64(b.Len())
+			}
+		}
+	}
+	return n
+}
+
+func (f *flow) begin(ctx context.Context) error {
+	load, err := f.open(ctx, f)
 	if err != nil {
 		return err
 	}
@@ -171,6 +201,31 @@ func (f *flow) begin(ctx context.Context) error {
 		f.fitter.lengths = l.MaxLengths()
 	}
 	return nil
+}
+
+// beginLoad begins the table's load in one piece.
+func beginLoad(ctx context.Context, f *flow) (connectors.Load, error) {
+	req := f.copy.request(f.columns)
+	req.Careful = f.careful
+	return f.copy.destination.Begin(ctx, req)
+}
+
+// request is the table's load by its plan.
+func (c *tableCopy) request(columns []connectors.Column) connectors.LoadRequest {
+	return connectors.LoadRequest{
+		Target: c.job.Names.Target(c.table, c.config), Columns: columns, Key: c.plan.key, Mode: c.plan.load,
+		Window: c.loadWindow(), RunID: c.run.ID, SyncedAt: c.run.StartedAt, Raw: c.plan.raw,
+	}
+}
+
+// loadWindow is the read's window less its further columns.
+func (c *tableCopy) loadWindow() *connectors.Window {
+	if c.window == nil || len(c.window.Or) == 0 {
+		return c.window
+	}
+	w := *c.window
+	w.Or = nil
+	return &w
 }
 
 // nextLower is where the next read will begin.
@@ -266,7 +321,7 @@ func (f *flow) sameWindow(ctx context.Context) (bool, error) {
 	}
 	found := newBoundary()
 	different := errors.New("different")
-	err := c.source.Read(ctx, connectors.ReadRequest{Table: c.table, Columns: f.columns, Window: c.window, Limits: c.job.Limits},
+	err := c.source.Read(ctx, connectors.ReadRequest{Table: c.table, Columns: f.columns, Window: c.window, Limits: f.limits},
 		func(batch arrow.RecordBatch) error {
 			defer batch.Release()
 			for i := range int(batch.NumRows()) {

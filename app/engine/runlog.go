@@ -8,8 +8,9 @@ import (
 	"arus/app/model"
 )
 
-// runLog collects a run's log lines, writes each to the program's log at once
-// and to the state file in small groups.
+// runLog writes each line of a run to the program's log and to the state file
+// at once: a page that shows a run going on reads it there. What the state file
+// did not take waits for the next line.
 type runLog struct {
 	engine *Engine
 	runID  string
@@ -21,10 +22,6 @@ type runLog struct {
 
 // maxWarnings bounds what a report repeats; the log has all.
 const maxWarnings = 100
-
-// logGroup is how many lines wait before they are stored; the end of a run
-// stores the rest.
-const logGroup = 20
 
 func newRunLog(e *Engine, runID string) *runLog {
 	return &runLog{engine: e, runID: runID, warnings: []string{}}
@@ -43,14 +40,11 @@ func (l *runLog) add(ctx context.Context, level slog.Level, table, message strin
 	if level == slog.LevelWarn && len(l.warnings) < maxWarnings {
 		l.warnings = append(l.warnings, message)
 	}
-	full := len(l.pending) >= logGroup
 	l.mu.Unlock()
-	if full {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
-		defer cancel()
-		if err := l.flush(ctx); err != nil {
-			l.engine.Log.ErrorContext(ctx, "store the run's log", "run", l.runID, "error", err)
-		}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
+	defer cancel()
+	if err := l.flush(ctx); err != nil {
+		l.engine.Log.ErrorContext(ctx, "store the run's log", "run", l.runID, "error", err)
 	}
 }
 

@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"arus/connectors"
+)
+
+// The wait before retry n is a random part of firstWait*2^n, at most maxWait.
+const (
+	firstWait = 2 * time.Second
+	maxWait   = time.Minute
+)
+
+// retries tries something again that failed for a passing reason. It is used
+// by one goroutine.
+type retries struct {
+	engine *Engine
+	log    *runLog
+	table  string // "" = the run as a whole
+	max    int
+	done   int // since the last progress
+	total  int
+}
+
+// again waits and says whether to try once more after err. Only what a fresh
+// connection may mend is tried again, and nothing is once ctx is done.
+func (r *retries) again(ctx context.Context, err error) bool {
+	if err == nil || ctx.Err() != nil || !connectors.Retryable(err) {
+		return false
+	}
+	if r.done >= r.max {
+		if r.max > 0 {
+			r.log.add(ctx, slog.LevelWarn, r.table, fmt.Sprintf("not tried again: all %d retries are used up", r.max))
+		}
+		return false
+	}
+	wait := r.engine.backoff(r.done)
+	r.done++
+	r.total++
+	r.log.add(ctx, slog.LevelWarn, r.table, fmt.Sprintf("retry %d of %d in %s over fresh connections, because of a %s error: %s",
+		r.done, r.max, wait.Round(time.Millisecond), connectors.KindOf(err), err))
+	r.engine.progress(Event{Table: r.table, Phase: PhaseRetry, Attempt: r.total + 1, Estimate: -1})
+	return r.engine.wait(ctx, wait) == nil && ctx.Err() == nil
+}
+
+// progressed forgets the retries so far: what was gained since is kept.
+func (r *retries) progressed() { r.done = 0 }
+
+// backoff grows exponentially and is fully jittered.
+func (e *Engine) backoff(n int) time.Duration {
+	ceiling := maxWait
+	if n < 10 {
+		ceiling = min(maxWait, firstWait<<n)
+	}
+	random := rand.Float64
+	if e.Random != nil {
+		random = e.Random
+	}
+	return time.Duration(random() * float64(ceiling))
+}
+
+func (e *Engine) wait(ctx context.Context, d time.Duration) error {
+	if e.Wait != nil {
+		return e.Wait(ctx, d)
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
