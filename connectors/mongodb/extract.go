@@ -32,6 +32,7 @@ type query struct {
 	filter     bson.D
 	sort       bson.D
 	projection bson.D
+	skip       int64
 	limit      int64
 	resumable  bool // sorted by _id alone, and all are of one type: a pass can go on after any document
 }
@@ -128,6 +129,9 @@ func (s *Source) pass(ctx context.Context, q query, filter bson.D, snapshot bool
 	if len(q.projection) > 0 {
 		find.SetProjection(q.projection)
 	}
+	if q.skip > 0 {
+		find.SetSkip(q.skip)
+	}
 	if q.limit > 0 {
 		find.SetLimit(q.limit)
 	}
@@ -182,10 +186,8 @@ func (s *Source) Read(ctx context.Context, req connectors.ReadRequest, emit func
 		return invalid(errors.New("no columns are asked for"))
 	}
 	var err error
-	if req.Window != nil {
-		if q.filter, err = condition(req.Table, *req.Window); err != nil {
-			return invalid(err)
-		}
+	if q.filter, err = filter(req); err != nil {
+		return invalid(err)
 	}
 	if q.sort, err = order(req); err != nil {
 		return invalid(err)
@@ -283,7 +285,41 @@ func projection(req connectors.ReadRequest) bson.D {
 	return p
 }
 
-// condition is a window in MongoDB's terms. A range matches values of the type of
+// filter joins the conditions of the request's window and range; nil for every document.
+func filter(req connectors.ReadRequest) (bson.D, error) {
+	var parts []bson.D
+	if w := req.Window; w != nil {
+		var either bson.A
+		for i, name := range append([]string{w.Column}, w.Or...) {
+			one, err := condition(req.Table, connectors.Window{Column: name, Lower: w.Lower, Upper: w.Upper, Nulls: w.Nulls && i == 0})
+			if err != nil {
+				return nil, err
+			}
+			if one == nil { // every document
+				either = nil
+				break
+			}
+			either = append(either, one)
+		}
+		switch len(either) {
+		case 0:
+		case 1:
+			parts = append(parts, either[0].(bson.D))
+		default:
+			parts = append(parts, bson.D{{Key: "$or", Value: either}})
+		}
+	}
+	if req.Range != nil {
+		conditions, err := rangeCondition(req.Table, *req.Range)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, conditions...)
+	}
+	return all(parts), nil
+}
+
+// condition is a window of one column in MongoDB's terms. A range matches values of the type of
 // its bound only, which for a settled column are all.
 func condition(table connectors.Table, w connectors.Window) (bson.D, error) {
 	c, ok := table.Column(w.Column)
