@@ -60,7 +60,7 @@ func (s *Store) StartChunkedLoad(ctx context.Context, load *model.ChunkedLoad) e
 	return nil
 }
 
-// CheckpointChunk records that a chunk is done. ErrRunState: the run that did it is over, as after a rescue, and may no
+// CheckpointChunk records that a chunk is done, or that it has to be done again. ErrRunState: the run that did it is over, as after a rescue, and may no
 // longer move anything; ErrNotFound: there is no such run, or no such chunk any more.
 func (s *Store) CheckpointChunk(ctx context.Context, token string, c model.Chunk) error {
 	return fail(s.write(ctx, func(tx *sql.Tx) error {
@@ -71,9 +71,9 @@ func (s *Store) CheckpointChunk(ctx context.Context, token string, c model.Chunk
 		if status != model.RunRunning {
 			return &RunStateError{RunID: c.RunID, From: status, To: model.RunRunning}
 		}
-		return changed(tx.ExecContext(ctx, `UPDATE arus_state_chunks SET done = 1, run_id = ?, rows_read = ?, rows_loaded = ?, rows_raw = ?,
+		return changed(tx.ExecContext(ctx, `UPDATE arus_state_chunks SET done = ?, run_id = ?, rows_read = ?, rows_loaded = ?, rows_raw = ?,
 			rows_filtered = ?, dead_letters = ?, boundary = ?, updated_at = ? WHERE token = ? AND position = ?`,
-			c.RunID, c.Counts.Read, c.Counts.Loaded, c.RawRows, c.Counts.Filtered, c.Counts.DeadLetters, c.Boundary, stamp(s.now()), token, c.Position))
+			c.Done, c.RunID, c.Counts.Read, c.Counts.Loaded, c.RawRows, c.Counts.Filtered, c.Counts.DeadLetters, c.Boundary, stamp(s.now()), token, c.Position))
 	}), "checkpoint chunk %d", c.Position)
 }
 
