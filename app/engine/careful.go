@@ -105,7 +105,7 @@ func (f *flow) write(ctx context.Context, batch arrow.RecordBatch) error {
 		defer batch.Release()
 		return f.writeCarefully(ctx, batch)
 	}
-	fitting, bad, err := f.fitter.fit(batch)
+	fitting, bad, err := f.prepare(batch)
 	if err == nil {
 		err = f.keepLetters(bad)
 	}
@@ -118,6 +118,17 @@ func (f *flow) write(ctx context.Context, batch arrow.RecordBatch) error {
 	return refused(f.load.Write(ctx, fitting))
 }
 
+// prepare gives a batch the load's columns and makes its values fit. The batch
+// is the caller's until prepare returns, then the result is.
+func (f *flow) prepare(batch arrow.RecordBatch) (arrow.RecordBatch, []badRow, error) {
+	shaped, bad := f.copy.shape.apply(batch)
+	if shaped == nil {
+		return nil, bad, nil
+	}
+	fitting, more, err := f.fitter.fit(shaped)
+	return fitting, append(bad, more...), err
+}
+
 // writeCarefully halves a batch that the destination refuses until the bad rows
 // are alone; those become dead letters as the source has them. The batch stays
 // the caller's.
@@ -127,7 +138,7 @@ func (f *flow) writeCarefully(ctx context.Context, batch arrow.RecordBatch) erro
 	}
 	replaced := maps.Clone(f.fitter.replaced)
 	batch.Retain()
-	fitting, bad, err := f.fitter.fit(batch)
+	fitting, bad, err := f.prepare(batch)
 	if err != nil {
 		return err
 	}

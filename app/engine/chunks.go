@@ -128,7 +128,7 @@ func (c *tableCopy) keyIsSolid() bool {
 
 // planPrint is the same for loads that can be finished by one another.
 func (c *tableCopy) planPrint(columns []connectors.Column) string {
-	text := fmt.Sprintf("%x\n%q\n%q\n%s\n%s\n%t\n%d\n%q", schemaFingerprint(columns), c.plan.key, c.plan.target, c.plan.watermark.Name,
+	text := fmt.Sprintf("%x\n%x\n%q\n%q\n%s\n%s\n%t\n%d\n%q", schemaFingerprint(columns), schemaFingerprint(c.shape.load), c.plan.key, c.plan.target, c.plan.watermark.Name,
 		c.plan.watermark.Type, c.window.Nulls, c.lookBackSeconds(), c.job.Pipeline.Options.Policies)
 	if c.plan.raw != nil {
 		text += c.plan.raw.Table.String()
@@ -201,7 +201,7 @@ func (l *chunkedLoad) parseRanges() error {
 // begin begins the load under its token. A destination that has no parts leaves
 // l.load nil.
 func (l *chunkedLoad) begin(ctx context.Context, careful bool) error {
-	req := l.copy.request(l.columns)
+	req := l.copy.request()
 	req.Resume, req.Careful = l.state.Token, careful
 	load, err := l.copy.destination.Begin(ctx, req)
 	if err != nil {
@@ -229,12 +229,16 @@ func (l *chunkedLoad) run(ctx context.Context) (outcome, error) {
 	err := l.fill(ctx)
 	var sum model.RunCounts
 	whole := true // every chunk's rows are known
+	base := ""
 	edges := newBoundary()
 	schema := schemaFingerprint(l.columns)
 	for _, chunk := range l.state.Chunks {
 		sum.Read += chunk.Counts.Read
 		sum.Loaded += chunk.Counts.Loaded
 		sum.DeadLetters += chunk.Counts.DeadLetters
+		if chunk.RunID != "" && (base == "" || chunk.RunID < base) {
+			base = chunk.RunID // ids of runs follow their time
+		}
 		whole = whole && chunk.RawRows != uncounted
 		edges.join(parseBoundary(chunk.Boundary, schema))
 	}
@@ -255,7 +259,7 @@ func (l *chunkedLoad) run(ctx context.Context) (outcome, error) {
 		defer cancel()
 		return outcome{}, errors.Join(c.miscounted(sum.Loaded, result.Rows), c.engine.State.EndChunkedLoad(end, c.job.Pipeline.ID, c.stat.TableName))
 	}
-	return outcome{counted: c.kept, total: result.Rows, upper: l.upper, boundary: edges.encode(schema)}, nil
+	return outcome{counted: c.kept, total: result.Rows, upper: l.upper, boundary: edges.encode(schema), base: base}, nil
 }
 
 // fill loads every missing chunk, those whose rows the destination refuses once
@@ -353,7 +357,9 @@ func (l *chunkedLoad) chunk(ctx context.Context, i int, careful bool) error {
 		}
 		return l.finish(ctx, model.Chunk{Position: i, Range: l.state.Chunks[i].Range, RawRows: uncounted}, false)
 	}
-	l.undo(i)
+	if err := l.undo(ctx, i); err != nil {
+		return errors.Join(err, part.Abort())
+	}
 	f := c.newFlow(l.columns, l.upper)
 	f.part, f.careful = true, careful
 	f.open = func(context.Context, *flow) (connectors.Load, error) { return part, nil }
@@ -374,7 +380,7 @@ func (l *chunkedLoad) chunk(ctx context.Context, i int, careful bool) error {
 	c.addReplaced(f)
 	return l.finish(ctx, model.Chunk{
 		Position: i, Range: l.state.Chunks[i].Range, RawRows: f.result.RawRows, Boundary: f.edgeRows.encode(f.schema),
-		Counts: model.RunCounts{Read: f.read, Loaded: f.loaded, DeadLetters: int64(len(f.letters))},
+		Counts: model.RunCounts{Read: f.read, Loaded: f.loaded, Filtered: f.filtered, DeadLetters: int64(len(f.letters))},
 	}, true)
 }
 
@@ -395,6 +401,7 @@ func (l *chunkedLoad) finish(ctx context.Context, chunk model.Chunk, byUs bool) 
 		c.kept.read += chunk.Counts.Read
 		c.kept.loaded += chunk.Counts.Loaded
 		c.kept.raw += chunk.RawRows
+		c.kept.filtered += chunk.Counts.Filtered
 		c.kept.dead += chunk.Counts.DeadLetters
 	}
 	l.mu.Unlock()
@@ -406,23 +413,30 @@ func (l *chunkedLoad) finish(ctx context.Context, chunk model.Chunk, byUs bool) 
 	return nil
 }
 
-// undo forgets a chunk that was recorded but is not at the destination any more.
-func (l *chunkedLoad) undo(i int) {
+// undo forgets a chunk that was recorded but is not at the destination any more:
+// before it is loaded again, which may bring other rows.
+func (l *chunkedLoad) undo(ctx context.Context, i int) error {
+	if !l.isDone(i) {
+		return nil
+	}
+	c := l.copy
+	if err := c.engine.State.CheckpointChunk(ctx, l.state.Token, model.Chunk{Position: i, Range: l.state.Chunks[i].Range, RunID: c.run.ID}); err != nil {
+		return fmt.Errorf("record that chunk %d is missing: %w", i+1, err)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c, chunk := l.copy, &l.state.Chunks[i]
-	if !chunk.Done {
-		return
-	}
+	chunk := &l.state.Chunks[i]
 	c.rows.Add(-chunk.Counts.Read)
 	c.tolerance.take(int(chunk.Counts.DeadLetters))
 	if chunk.RunID == c.run.ID && chunk.RawRows != uncounted {
 		c.kept.read -= chunk.Counts.Read
 		c.kept.loaded -= chunk.Counts.Loaded
 		c.kept.raw -= chunk.RawRows
+		c.kept.filtered -= chunk.Counts.Filtered
 		c.kept.dead -= chunk.Counts.DeadLetters
 	}
 	*chunk = model.Chunk{Position: i, Range: chunk.Range}
+	return nil
 }
 
 func (l *chunkedLoad) isDone(i int) bool {

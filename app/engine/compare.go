@@ -19,6 +19,7 @@ import (
 type Side struct {
 	Source connectors.Source
 	Table  connectors.Table
+	Window *connectors.Window // nil: all rows
 }
 
 // Difference counts what a comparison found, with a few examples in words.
@@ -120,7 +121,7 @@ type rows struct {
 
 func openRows(ctx context.Context, s Side, columns, others []connectors.Column, key []string) *rows {
 	r := &rows{columns: columns, others: others, batches: make(chan arrow.RecordBatch), done: make(chan struct{})}
-	req := connectors.ReadRequest{Table: s.Table, Columns: columns, OrderBy: key, Limits: connectors.Limits{Rows: 8 << 10, Bytes: 2 << 20}}
+	req := connectors.ReadRequest{Table: s.Table, Columns: columns, Window: s.Window, OrderBy: key, Limits: connectors.Limits{Rows: 8 << 10, Bytes: 2 << 20}}
 	go func() {
 		defer close(r.done)
 		defer close(r.batches)

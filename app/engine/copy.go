@@ -35,12 +35,16 @@ type tableCopy struct {
 	window      *connectors.Window
 	tolerance   *tolerance
 	stat        model.RunTableStat
+	drift       *drift
+	shape       *shape
 
 	// Over all attempts.
-	tries  retries
-	shrink int // how often the server found a read too long
-	gained bool
-	kept   counted // the chunks of this run
+	tries             retries
+	shrink            int // how often the server found a read too long
+	gained            bool
+	kept              counted  // the chunks of this run
+	landed            *outcome // the load lasts and is recorded; what follows it does not undo it
+	checked, compared bool     // of what follows it
 
 	mu       sync.Mutex
 	replaced map[string]int64 // values, by column and reason
@@ -50,8 +54,8 @@ type tableCopy struct {
 	chunksDone, chunkCount atomic.Int64
 }
 
-// counted is what became of rows: read = loaded + dead.
-type counted struct{ read, loaded, raw, dead int64 }
+// counted is what became of rows: read = loaded + filtered + dead.
+type counted struct{ read, loaded, raw, filtered, dead int64 }
 
 // do never fails: whatever goes wrong is in the report, and a sibling does not
 // notice.
@@ -74,8 +78,10 @@ func (c *tableCopy) do(ctx context.Context) TableReport {
 	}
 	if err != nil {
 		c.stat.ErrorMessage = err.Error()
-		c.stat.WatermarkAfter = c.stat.WatermarkBefore
-		c.stat.RowsLoadedRaw, c.stat.RowsLoadedAnalytics = c.kept.raw, c.kept.loaded
+		if c.landed == nil {
+			c.stat.WatermarkAfter = c.stat.WatermarkBefore
+			c.stat.RowsLoadedRaw, c.stat.RowsLoadedAnalytics = c.kept.raw, c.kept.loaded
+		}
 		c.log(ctx, slog.LevelError, c.stat.ErrorMessage)
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 		defer cancel()
@@ -85,7 +91,7 @@ func (c *tableCopy) do(ctx context.Context) TableReport {
 	}
 	report := TableReport{
 		Table: name, Target: c.stat.Target, Status: c.stat.Status, Mode: c.stat.Mode,
-		RowsRead: c.stat.RowsExtracted, RowsLoaded: c.stat.RowsLoadedAnalytics, RowsFiltered: c.stat.RowsFiltered, DeadLetters: c.stat.RowsFailed,
+		RowsRead: c.stat.RowsExtracted, RowsLoaded: c.stat.RowsLoadedAnalytics, RowsFiltered: c.stat.RowsFiltered, DeadLetters: c.stat.RowsFailed, RowsDeleted: c.stat.RowsDeleted,
 		Retries: c.tries.total, WatermarkBefore: c.stat.WatermarkBefore, WatermarkAfter: c.stat.WatermarkAfter,
 		DurationMS: c.stat.DurationMS, Error: c.stat.ErrorMessage, Err: err,
 	}
@@ -132,6 +138,9 @@ func (c *tableCopy) attempt(ctx context.Context) (err error) {
 	}
 	defer func() { c.ends.give(ctx, both, ctx.Err() == nil && connectors.Retryable(err)) }()
 	c.source, c.destination = both.source, both.destination
+	if c.landed != nil {
+		return c.follow(ctx)
+	}
 	c.startMeter()
 	state, job := c.engine.State, c.job
 	if s, ok := c.source.(connectors.Settler); ok {
@@ -160,7 +169,10 @@ func (c *tableCopy) attempt(ctx context.Context) (err error) {
 			Hint: "choose another target schema or table name, or drop it",
 		}
 	}
-	if c.plan, err = planTable(job, c.table, c.config, c.had, exists); err != nil {
+	if err := c.findDrift(ctx, existing, exists); err != nil {
+		return err
+	}
+	if c.plan, err = planTable(job, c.table, c.config, c.had, exists && !c.drift.reset); err != nil {
 		return err
 	}
 	c.backfill = job.BackfillFrom != "" && c.plan.load != connectors.Replace
@@ -171,10 +183,10 @@ func (c *tableCopy) attempt(ctx context.Context) (err error) {
 	} else {
 		c.had = model.Watermark{}
 	}
-	columns := c.table.Columns
-	if exists && c.plan.load != connectors.Replace {
-		columns = c.presentColumns(ctx, existing)
+	if err := c.reshape(ctx, target); err != nil {
+		return err
 	}
+	columns := c.shape.read
 	upper, err := c.fixWindow(ctx)
 	if err != nil {
 		return err
@@ -189,7 +201,17 @@ func (c *tableCopy) attempt(ctx context.Context) (err error) {
 	for _, what := range slices.Sorted(maps.Keys(c.replaced)) {
 		c.log(ctx, slog.LevelWarn, fmt.Sprintf("replaced %d values, column %s", c.replaced[what], what))
 	}
-	return c.checkpoint(ctx, out)
+	if err := c.removeDeleted(ctx, out); err != nil {
+		return err
+	}
+	if err := c.keepSchema(ctx, out); err != nil {
+		return err
+	}
+	if err := c.checkpoint(ctx, out); err != nil {
+		return err
+	}
+	c.landed = &out
+	return c.follow(ctx)
 }
 
 // outcome is what a finished load brought.
@@ -198,6 +220,7 @@ type outcome struct {
 	total    int64 // rows of the load, over all its runs
 	upper    *connectors.Bound
 	boundary []byte
+	base     string // the earliest run whose rows are in it; empty: this one
 }
 
 // whole copies the window in one piece and one load.
@@ -228,7 +251,7 @@ func (c *tableCopy) whole(ctx context.Context, columns []connectors.Column, uppe
 		return outcome{}, err
 	}
 	c.addReplaced(f)
-	n := counted{read: f.read, loaded: f.loaded, raw: f.result.RawRows, dead: int64(len(f.letters))}
+	n := counted{read: f.read, loaded: f.loaded, raw: f.result.RawRows, filtered: f.filtered, dead: int64(len(f.letters))}
 	return outcome{counted: n, total: f.loaded, upper: upper, boundary: f.edgeRows.encode(f.schema)}, nil
 }
 
@@ -289,6 +312,9 @@ func (c *tableCopy) newest(ctx context.Context) (*connectors.Bound, error) {
 		if !ok {
 			continue
 		}
+		if name != c.plan.watermark.Name && c.ahead(top) {
+			continue
+		}
 		if upper != nil {
 			if lower, known := less(*upper, top); !known || !lower {
 				continue
@@ -298,10 +324,6 @@ func (c *tableCopy) newest(ctx context.Context) (*connectors.Bound, error) {
 	}
 	return upper, nil
 }
-
-// alsoMoved names the columns besides the watermark whose movement makes a row
-// worth reading.
-func (c *tableCopy) alsoMoved() []string { return nil }
 
 // backfillWindow is the stretch that was asked for. Rows without a value lie in
 // no stretch.
@@ -331,20 +353,6 @@ func (c *tableCopy) lookBackSeconds() int {
 	return c.job.Pipeline.Options.LookbackSeconds
 }
 
-// presentColumns leaves out the source's columns that an existing target does
-// not have, and says so.
-func (c *tableCopy) presentColumns(ctx context.Context, existing connectors.Table) []connectors.Column {
-	var columns []connectors.Column
-	for _, col := range c.table.Columns {
-		if _, ok := existing.Column(col.Name); ok {
-			columns = append(columns, col)
-			continue
-		}
-		c.log(ctx, slog.LevelWarn, fmt.Sprintf("column %s is new at the source and not in %s: it is left out until a full refresh", col.Name, c.stat.Target))
-	}
-	return columns
-}
-
 // checkpoint stores what the load made durable. It runs even when the run has
 // just been cancelled: the rows are in the target, so the state must say so.
 func (c *tableCopy) checkpoint(ctx context.Context, out outcome) error {
@@ -361,7 +369,7 @@ func (c *tableCopy) checkpoint(ctx context.Context, out outcome) error {
 		c.stat.WatermarkAfter = w.Value
 	}
 	c.stat.Status = model.RunSuccess
-	c.stat.RowsExtracted, c.stat.RowsFailed = out.read, out.dead
+	c.stat.RowsExtracted, c.stat.RowsFiltered, c.stat.RowsFailed = out.read, out.filtered, out.dead
 	c.stat.RowsLoadedAnalytics, c.stat.RowsLoadedRaw = out.loaded, out.raw
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 	defer cancel()

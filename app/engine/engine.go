@@ -32,6 +32,9 @@ type State interface {
 	StartChunkedLoad(ctx context.Context, load *model.ChunkedLoad) error
 	CheckpointChunk(ctx context.Context, token string, c model.Chunk) error
 	EndChunkedLoad(ctx context.Context, pipelineID, sourceTable string) error
+	SchemaState
+	// SaveQuality adds the results of checks.
+	SaveQuality(ctx context.Context, checks []model.QualityCheck) error
 }
 
 // Job is one run: which tables of which pipeline go where, and how.
@@ -47,8 +50,13 @@ type Job struct {
 	Open        func(context.Context) (connectors.Source, connectors.Destination, error)
 	Discovered  []connectors.Table // nil: the run looks itself
 	Names       Names
-	Holds       connectors.Holds // what the destination's types take
-	FullRefresh bool             // read everything and swap, whatever the mode
+	Holds       connectors.Holds  // what the destination's types take
+	FullRefresh bool              // read everything and swap, whatever the mode
+	Drift       model.DriftPolicy // of pipelines without one of their own
+	Reconcile   bool              // compare the keys of both sides now, where deletions are followed
+	Threshold   float64           // of quality checks, in percent, for pipelines without one of their own
+	// Readback opens the destination for reading what it holds; nil: it cannot be read.
+	Readback func(context.Context) (connectors.Source, error)
 	// BackfillFrom is the date or timestamp to re-read from; the stored watermark
 	// stays where it is. Empty: no backfill. BackfillTo is where it ends, the
 	// whole day when it is a date; empty: at the newest row.
@@ -95,6 +103,7 @@ type TableReport struct {
 	RowsLoaded      int64           `json:"rows_loaded"`
 	RowsFiltered    int64           `json:"rows_filtered"`
 	DeadLetters     int64           `json:"dead_letters"`
+	RowsDeleted     int64           `json:"rows_deleted"`    // deleted or marked in the target
 	ValuesReplaced  int64           `json:"values_replaced"` // by the pipeline's policies
 	Retries         int             `json:"retries"`
 	WatermarkBefore string          `json:"watermark_before"`

@@ -250,9 +250,6 @@ func (d *fakeDestination) Begin(_ context.Context, req connectors.LoadRequest) (
 	if d.locked[name] {
 		return nil, &connectors.Error{Kind: connectors.KindConflict, Op: "load", Object: name, Err: errors.New("another load holds it")}
 	}
-	if d.locked == nil {
-		d.locked, d.parts, d.tokens = map[string]bool{}, map[string]map[string][]row{}, map[string]string{}
-	}
 	if name != deadLetterTable { // tables share it, and wait for each other
 		d.locked[name] = true
 		if d.tokens[name] != req.Resume {
@@ -406,6 +403,7 @@ func (l *fakeParts) Suspend() error {
 // fakeState keeps what the store would.
 type fakeState struct {
 	*faults
+	fakeSchemas
 	mu    sync.Mutex
 	marks map[string]model.Watermark
 	stats map[string]model.RunTableStat
@@ -494,6 +492,9 @@ func (s *fakeState) StartRun(_ context.Context, r *model.Run) error {
 }
 
 func (s *fakeState) FinishRun(_ context.Context, r model.Run) error {
+	if err := s.hit("finish"); err != nil {
+		return err
+	}
 	s.runs[len(s.runs)-1] = r
 	return nil
 }
@@ -525,12 +526,14 @@ func newBench(t *testing.T, tables ...connectors.Table) *bench {
 	b := &bench{
 		t: t, faults: f,
 		source: &fakeSource{faults: f, tables: tables, rows: map[string][]row{}},
-		dest:   &fakeDestination{faults: f, tables: map[string][]row{}},
+		dest:   &fakeDestination{faults: f, tables: map[string][]row{}, locked: map[string]bool{}, parts: map[string]map[string][]row{}, tokens: map[string]string{}},
 		state:  &fakeState{faults: f, marks: map[string]model.Watermark{}, stats: map[string]model.RunTableStat{}},
 	}
 	b.engine = &Engine{
 		State: b.state, Now: time.Now, Log: slog.New(slog.DiscardHandler), Random: func() float64 { return 0.5 },
 		Wait: func(ctx context.Context, d time.Duration) error {
+			b.faults.mu.Lock()
+			defer b.faults.mu.Unlock()
 			b.waits = append(b.waits, d)
 			return ctx.Err()
 		},

@@ -42,7 +42,8 @@ type flow struct {
 	letters     []badRow
 	letterBytes int
 
-	read, loaded int64 // read = loaded + letters
+	read, loaded int64 // read = loaded + filtered + letters
+	filtered     int64
 	result       connectors.LoadResult
 	load         connectors.Load
 }
@@ -53,7 +54,7 @@ func (c *tableCopy) newFlow(columns []connectors.Column, upper *connectors.Bound
 	f.schema = schemaFingerprint(columns)
 	f.seen, f.edgeRows = newBoundary(), newBoundary()
 	f.newEdge = c.newEdge(columns, f.nextLower())
-	f.fitter = fitter{holds: c.job.Holds, policies: c.job.Pipeline.Options.Policies.OrDefault(), columns: columns, key: c.plan.key, replaced: map[string]int64{}}
+	f.fitter = fitter{holds: c.job.Holds, policies: c.job.Pipeline.Options.Policies.OrDefault(), columns: c.shape.load, key: c.plan.key, replaced: map[string]int64{}}
 	if c.plan.load == connectors.Merge && !c.backfill {
 		f.seen = parseBoundary(c.had.Boundary, f.schema)
 		f.seenEdge = c.newEdge(columns, &connectors.Bound{Kind: c.plan.watermark.Type.Kind, Text: c.had.Value})
@@ -94,7 +95,7 @@ func (f *flow) run(ctx context.Context) error {
 	if err != nil {
 		return refused(err)
 	}
-	sent := f.read - int64(len(f.letters))
+	sent := f.read - f.filtered - int64(len(f.letters))
 	f.result, f.loaded = result, sent
 	if !f.part && (result.Rows > sent || c.plan.load != connectors.Merge && result.Rows != sent) {
 		return c.miscounted(sent, result.Rows)
@@ -141,6 +142,9 @@ func (f *flow) move(ctx context.Context) error {
 			}
 		}()
 		for batch := range queue {
+			if batch = f.withoutDeleted(batch); batch == nil {
+				continue
+			}
 			if f.load == nil {
 				if err := f.begin(ctx); err != nil {
 					batch.Release()
@@ -205,15 +209,15 @@ func (f *flow) begin(ctx context.Context) error {
 
 // beginLoad begins the table's load in one piece.
 func beginLoad(ctx context.Context, f *flow) (connectors.Load, error) {
-	req := f.copy.request(f.columns)
+	req := f.copy.request()
 	req.Careful = f.careful
 	return f.copy.destination.Begin(ctx, req)
 }
 
 // request is the table's load by its plan.
-func (c *tableCopy) request(columns []connectors.Column) connectors.LoadRequest {
+func (c *tableCopy) request() connectors.LoadRequest {
 	return connectors.LoadRequest{
-		Target: c.job.Names.Target(c.table, c.config), Columns: columns, Key: c.plan.key, Mode: c.plan.load,
+		Target: c.job.Names.Target(c.table, c.config), Columns: c.shape.load, Key: c.plan.key, Mode: c.plan.load,
 		Window: c.loadWindow(), RunID: c.run.ID, SyncedAt: c.run.StartedAt, Raw: c.plan.raw,
 	}
 }
