@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"arus/app/auth"
 	"arus/app/control"
 	"arus/app/secret"
 	"arus/app/store"
@@ -50,7 +51,7 @@ func Main(ctx context.Context, args []string, stdio Stdio) int {
 	env := &environment{Stdio: stdio, Registry: all.Registry(), Getenv: os.Getenv, Now: time.Now}
 	root := newRoot(env)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	err := root.ExecuteContext(auth.WithActor(ctx, auth.CLI(env.person())))
 	if s, ok := errors.AsType[*signalError](context.Cause(ctx)); ok && err != nil {
 		_, _ = fmt.Fprintln(stdio.Err, "arus: stopped by", s.signal)
 		return signalCode(s.signal)
@@ -65,7 +66,9 @@ type environment struct {
 	Getenv   func(string) string
 	Now      func() time.Time
 
-	flags globalFlags
+	flags   globalFlags
+	serving bool              // the log is what a server says
+	set     map[string]string // settings given as flags
 }
 
 // data is an open data directory.
@@ -74,7 +77,7 @@ type data struct {
 	log *slog.Logger
 }
 
-// open opens the data directory, takes its lock, and ends runs that a killed
+// open opens the data directory, reads the overrides of its settings, takes its lock, and ends runs that a killed
 // process left behind.
 func (env *environment) open(ctx context.Context) (*data, error) {
 	dir, err := env.dataDir()
@@ -89,10 +92,14 @@ func (env *environment) open(ctx context.Context) (*data, error) {
 	if err != nil {
 		return nil, errors.Join(&environmentError{err}, st.Close())
 	}
+	overrides, err := env.overrides(st.Dir())
+	if err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
 	log := env.logger()
-	d := &data{log: log, Service: &control.Service{
-		Store: st, Ring: ring, Registry: env.Registry, Now: env.Now, Log: log, Getenv: env.Getenv,
-	}}
+	d := &data{log: log, Service: control.New(control.Parts{
+		Store: st, Ring: ring, Registry: env.Registry, Now: env.Now, Log: log, Getenv: env.Getenv, Overrides: overrides,
+	})}
 	if err := d.Rescue(ctx); err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
@@ -101,6 +108,16 @@ func (env *environment) open(ctx context.Context) (*data, error) {
 
 // Close gives the data directory back.
 func (d *data) Close() error { return d.Store.Close() }
+
+// person is the name under which the command line acts.
+func (env *environment) person() string {
+	for _, name := range []string{"USER", "USERNAME", "LOGNAME"} {
+		if v := env.Getenv(name); v != "" {
+			return v
+		}
+	}
+	return "command line"
+}
 
 // with opens the data directory for one use.
 func (env *environment) with(ctx context.Context, use func(*data) error) error {
@@ -114,8 +131,15 @@ func (env *environment) with(ctx context.Context, use func(*data) error) error {
 // logger writes to standard error: warnings and errors, with --verbose all.
 func (env *environment) logger() *slog.Logger {
 	level := slog.LevelError + 1 // what goes wrong is in the command's own answer
+	if env.serving {
+		level = slog.LevelInfo
+	}
 	if env.flags.verbose {
 		level = slog.LevelDebug
 	}
-	return slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: level}))
+	opts := &slog.HandlerOptions{Level: level}
+	if env.flags.logFormat == logJSON {
+		return slog.New(slog.NewJSONHandler(env.Err, opts))
+	}
+	return slog.New(slog.NewTextHandler(env.Err, opts))
 }

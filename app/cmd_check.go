@@ -43,7 +43,7 @@ dropped. Nothing is stored, and nothing stays on the server.`,
 				cfg.Database = control.WarehouseDir(dir)
 			}
 			// Without the data directory, so that it works beside a running server.
-			service := &control.Service{Registry: env.Registry, Now: env.Now, Log: env.logger(), Getenv: env.Getenv}
+			service := control.New(control.Parts{Registry: env.Registry, Now: env.Now, Log: env.logger(), Getenv: env.Getenv})
 			r, err := service.Check(cmd.Context(), cfg, opts)
 			if err == nil && env.mayAsk(cfg, r.Err) {
 				if cfg.Password, err = env.askPassword(cfg); err == nil {

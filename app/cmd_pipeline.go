@@ -27,7 +27,7 @@ func (env *environment) pipelineAdd() *cobra.Command {
 			}
 			in.Name, in.SyncMode, in.LoadMode = args[0], model.SyncMode(mode), model.LoadMode(load)
 			var err error
-			if in.Policies, err = readPolicies(policies); err != nil {
+			if in.Options.Policies, err = readPolicies(policies); err != nil {
 				return err
 			}
 			return env.with(cmd.Context(), func(d *data) error {

@@ -42,7 +42,7 @@ func (env *environment) runsCommand() *cobra.Command {
 				if len(args) == 1 {
 					return env.showRun(cmd, d, args[0])
 				}
-				list, total, err := d.ListRuns(cmd.Context(), pipeline, page.limit, page.offset)
+				list, total, err := d.ListRuns(cmd.Context(), control.RunFilter{Pipeline: pipeline, Page: control.Page{Limit: page.limit, Offset: page.offset}})
 				if err != nil || env.flags.json {
 					return env.printList(named(err, "pipeline", pipeline), "runs", list, total)
 				}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"arus/app/auth"
 	"arus/app/model"
 	"arus/app/store"
 	"arus/connectors"
@@ -44,6 +45,9 @@ func resultOf(stages []connectors.Stage, took time.Duration) TestResult {
 // Check tests a connection in stages. Only a request that makes no sense is an
 // error: a connection that does not work is a result.
 func (s *Service) Check(ctx context.Context, cfg connectors.Config, opts connectors.CheckOptions) (TestResult, error) {
+	if err := s.may(ctx, auth.ProbeConnections); err != nil {
+		return TestResult{}, err
+	}
 	conn, ok := s.Registry[cfg.Type]
 	switch {
 	case !ok || opts.Source && conn.OpenSource == nil:
@@ -107,6 +111,9 @@ func openOnly(conn connectors.Connector) connectors.CheckFunc {
 
 // TestSource tests whether a stored source can be read, and keeps the outcome with it.
 func (s *Service) TestSource(ctx context.Context, idOrName string) (TestResult, error) {
+	if err := s.may(ctx, auth.ProbeConnections); err != nil {
+		return TestResult{}, err
+	}
 	src, err := s.Store.FindSource(ctx, idOrName)
 	if err != nil {
 		return TestResult{}, err
@@ -134,6 +141,9 @@ func (s *Service) testSource(ctx context.Context, src model.Source, tables conne
 // TestDestination tests whether a stored destination can be written, and keeps
 // the outcome with it.
 func (s *Service) TestDestination(ctx context.Context, idOrName string) (TestResult, error) {
+	if err := s.may(ctx, auth.ProbeConnections); err != nil {
+		return TestResult{}, err
+	}
 	dst, err := s.Store.FindDestination(ctx, idOrName)
 	if err != nil {
 		return TestResult{}, err
@@ -189,6 +199,9 @@ func (s *Service) testDestination(ctx context.Context, dst model.Destination, pi
 
 // TestPipeline tests both ends of a pipeline for the tables it copies.
 func (s *Service) TestPipeline(ctx context.Context, idOrName string) (TestResult, error) {
+	if err := s.may(ctx, auth.ProbeConnections); err != nil {
+		return TestResult{}, err
+	}
 	p, src, dst, err := s.whole(ctx, idOrName)
 	if err != nil {
 		return TestResult{}, err

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"arus/app/auth"
 	"arus/app/engine"
 	"arus/app/model"
 	"arus/app/secret"
@@ -18,14 +19,41 @@ import (
 	"arus/connectors"
 )
 
-// Service performs the use cases. Construct it with all fields set.
+// Parts are what a Service is made of.
+type Parts struct {
+	Store     *store.Store
+	Ring      *secret.Ring
+	Registry  connectors.Registry
+	Now       func() time.Time
+	Log       *slog.Logger
+	Getenv    func(string) string  // for passwords given as ${env:NAME}
+	Passwords *auth.Passwords      // nil: bcrypt at its default cost
+	Overrides []model.SettingLayer // the settings' flags, environment and file, the strongest first
+	// CheckSchedule says what is wrong with a schedule, nil when nothing is. nil: every schedule is taken.
+	CheckSchedule func(schedule string) error
+}
+
+// Service performs the use cases. Each takes the actor from its context, checks
+// the permission, validates, writes in one transaction with its audit line, and
+// tells the listeners.
 type Service struct {
-	Store    *store.Store
-	Ring     *secret.Ring
-	Registry connectors.Registry
-	Now      func() time.Time
-	Log      *slog.Logger
-	Getenv   func(string) string // for passwords given as ${env:NAME}
+	Parts
+	Events *Bus
+	Setup  *auth.SetupToken
+
+	limit  *auth.LoginLimit
+	runs   *runner
+	signer signerCache
+}
+
+// New returns a Service. Before anything else call Rescue, at the end Stop.
+func New(p Parts) *Service {
+	if p.Passwords == nil {
+		p.Passwords = auth.NewPasswords(0)
+	}
+	s := &Service{Parts: p, Events: NewBus(p.Now), Setup: &auth.SetupToken{}, limit: auth.NewLoginLimit(p.Now)}
+	s.runs = newRunner(s)
+	return s
 }
 
 // InvalidError is a request that cannot be taken, with all its faults by field.

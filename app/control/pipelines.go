@@ -2,48 +2,109 @@ package control
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
+	"arus/app/auth"
 	"arus/app/engine"
 	"arus/app/model"
 	"arus/app/store"
 	"arus/connectors"
 )
 
-// PipelineInput is a new pipeline. Without Tables it takes every table that its
-// source's filters admit, as discovered now.
+// PipelineInput is a new pipeline. Without Tables and Choices it takes every
+// table that its source's filters admit, as discovered now.
 type PipelineInput struct {
-	Name         string
-	Source       string // id or name
-	Destination  string // id or name; empty = the default destination
-	Tables       []string
-	TargetSchema string
-	LoadMode     model.LoadMode
-	SyncMode     model.SyncMode
-	Schedule     string
-	Policies     model.Policies
+	Name           string
+	Source         string // id or name
+	Destination    string // id or name; empty = the default destination
+	Tables         []string
+	Choices        []TableChoice // the tables one by one; the source is not asked
+	TargetSchema   string
+	LoadMode       model.LoadMode
+	SyncMode       model.SyncMode
+	Schedule       string // empty: none
+	DependsOn      string // id or name of another pipeline
+	MaxRetries     *int
+	TimeoutSeconds *int
+	Options        model.PipelineOptions
 }
 
-// AddPipeline discovers the source's tables and stores the pipeline.
+// AddPipeline stores a pipeline, with the source's tables as they are now unless
+// they are given one by one.
 func (s *Service) AddPipeline(ctx context.Context, in PipelineInput) (model.Pipeline, error) {
-	src, err := s.Store.FindSource(ctx, in.Source)
+	if err := s.may(ctx, auth.EditPipelines); err != nil {
+		return model.Pipeline{}, err
+	}
+	src, dst, err := s.ends(ctx, in.Source, in.Destination)
 	if err != nil {
 		return model.Pipeline{}, err
 	}
-	var dst model.Destination
-	if in.Destination == "" {
+	settings, err := s.settings(ctx)
+	if err != nil {
+		return model.Pipeline{}, err
+	}
+	p := model.NewPipeline(in.Name, src.ID, dst.ID)
+	p.Schedule, p.Options, p.MaxRetries = in.Schedule, in.Options, settings.MaxRetries
+	set(&p.MaxRetries, in.MaxRetries)
+	set(&p.TimeoutSeconds, in.TimeoutSeconds)
+	if in.TargetSchema != "" {
+		p.TargetSchema = in.TargetSchema
+	}
+	if in.LoadMode != "" {
+		p.LoadMode = in.LoadMode
+	}
+	var found []connectors.Table
+	if len(in.Choices) > 0 {
+		p.Tables = chooseTables(nil, p.LoadMode, in.Choices)
+	} else if found, err = s.fillPipeline(ctx, src, in, &p); err != nil {
+		return model.Pipeline{}, err
+	}
+	err = s.change(ctx, func(tx *store.Store) (Change, error) {
+		if in.DependsOn != "" {
+			upstream, err := tx.FindPipeline(ctx, in.DependsOn)
+			if err != nil {
+				return Change{}, err
+			}
+			p.DependsOn = upstream.ID
+		}
+		return s.createPipeline(ctx, tx, &p, dst, found)
+	})
+	return p, err
+}
+
+// ends finds what a new pipeline is to connect. Both are looked for, so that
+// all that is missing is said at once.
+func (s *Service) ends(ctx context.Context, source, destination string) (src model.Source, dst model.Destination, err error) {
+	var faults []model.FieldError
+	if src, err = s.Store.FindSource(ctx, source); IsNotFound(err) {
+		faults = append(faults, model.FieldError{Field: "source_id", Message: fmt.Sprintf("there is no source %q", source)})
+	} else if err != nil {
+		return src, dst, err
+	}
+	if destination == "" {
 		dst, err = s.Store.DefaultDestination(ctx)
 	} else {
-		dst, err = s.Store.FindDestination(ctx, in.Destination)
+		dst, err = s.Store.FindDestination(ctx, destination)
 	}
-	if err != nil {
-		return model.Pipeline{}, err
+	if IsNotFound(err) {
+		message := fmt.Sprintf("there is no destination %q", destination)
+		if destination == "" {
+			message = "is required: no destination is the default one"
+		}
+		faults = append(faults, model.FieldError{Field: "destination_id", Message: message})
+	} else if err != nil {
+		return src, dst, err
 	}
+	return src, dst, invalid("the pipeline", faults)
+}
+
+// fillPipeline takes the source's tables into a new pipeline.
+func (s *Service) fillPipeline(ctx context.Context, src model.Source, in PipelineInput, p *model.Pipeline) ([]connectors.Table, error) {
 	source, err := s.storedSource(ctx, src)
 	if err != nil {
-		return model.Pipeline{}, err
+		return nil, err
 	}
 	defer func() { _ = source.Close() }()
 	sel := selectionOf(src)
@@ -52,15 +113,7 @@ func (s *Service) AddPipeline(ctx context.Context, in PipelineInput) (model.Pipe
 	}
 	found, err := sel.tables(ctx, source)
 	if err != nil {
-		return model.Pipeline{}, err
-	}
-	p := model.NewPipeline(in.Name, src.ID, dst.ID)
-	p.Schedule, p.Options.Policies = in.Schedule, in.Policies
-	if in.TargetSchema != "" {
-		p.TargetSchema = in.TargetSchema
-	}
-	if in.LoadMode != "" {
-		p.LoadMode = in.LoadMode
+		return nil, err
 	}
 	for _, t := range found {
 		pt := pipelineTable(t)
@@ -70,11 +123,145 @@ func (s *Service) AddPipeline(ctx context.Context, in PipelineInput) (model.Pipe
 		}
 		p.Tables = append(p.Tables, pt)
 	}
-	if err := s.checkPipeline(ctx, p, dst, found); err != nil {
+	return found, nil
+}
+
+// createPipeline checks and stores a new pipeline.
+func (s *Service) createPipeline(ctx context.Context, tx *store.Store, p *model.Pipeline, dst model.Destination, found []connectors.Table) (Change, error) {
+	if err := s.checkPipeline(ctx, tx, *p, dst, found); err != nil {
+		return Change{}, err
+	}
+	err := tx.CreatePipeline(ctx, p)
+	return Change{Action: "pipeline.create", ID: p.ID, Name: p.Name, After: *p}, err
+}
+
+// savePipeline checks and stores a changed pipeline.
+func (s *Service) savePipeline(ctx context.Context, tx *store.Store, before model.Pipeline, p *model.Pipeline, found []connectors.Table) (Change, error) {
+	dst, err := tx.GetDestination(ctx, p.DestinationID)
+	if err != nil {
+		return Change{}, err
+	}
+	if err := s.checkPipeline(ctx, tx, *p, dst, found); err != nil {
+		return Change{}, err
+	}
+	err = tx.UpdatePipeline(ctx, p)
+	return Change{Action: "pipeline.update", ID: p.ID, Name: p.Name, Before: before, After: *p}, err
+}
+
+// PipelineUpdate is what to change of a pipeline; nil leaves a field as it is.
+// An empty Schedule and an empty DependsOn take them away.
+type PipelineUpdate struct {
+	Name           *string
+	Status         *model.PipelineStatus
+	Schedule       *string
+	DependsOn      *string
+	TargetSchema   *string
+	LoadMode       *model.LoadMode
+	MaxRetries     *int
+	TimeoutSeconds *int
+	Options        *model.PipelineOptions
+	Choices        *[]TableChoice // these become its tables
+}
+
+// UpdatePipeline changes a pipeline.
+func (s *Service) UpdatePipeline(ctx context.Context, idOrName string, in PipelineUpdate) (model.Pipeline, error) {
+	if err := s.may(ctx, auth.EditPipelines); err != nil {
 		return model.Pipeline{}, err
 	}
-	err = s.Store.CreatePipeline(ctx, &p)
+	var p model.Pipeline
+	err := s.change(ctx, func(tx *store.Store) (Change, error) {
+		before, err := tx.FindPipeline(ctx, idOrName)
+		if err != nil {
+			return Change{}, err
+		}
+		p = before
+		set(&p.Name, in.Name)
+		set(&p.Status, in.Status)
+		set(&p.Schedule, in.Schedule)
+		set(&p.TargetSchema, in.TargetSchema)
+		set(&p.LoadMode, in.LoadMode)
+		set(&p.MaxRetries, in.MaxRetries)
+		set(&p.TimeoutSeconds, in.TimeoutSeconds)
+		set(&p.Options, in.Options)
+		if in.DependsOn != nil {
+			p.DependsOn = ""
+			if *in.DependsOn != "" {
+				upstream, err := tx.FindPipeline(ctx, *in.DependsOn)
+				if IsNotFound(err) {
+					return Change{}, fault("the pipeline", "depends_on", "there is no pipeline %q", *in.DependsOn)
+				}
+				if err != nil {
+					return Change{}, err
+				}
+				p.DependsOn = upstream.ID
+			}
+		}
+		if in.Choices != nil {
+			p.Tables = chooseTables(before.Tables, p.LoadMode, *in.Choices)
+		}
+		return s.savePipeline(ctx, tx, before, &p, nil)
+	})
 	return p, err
+}
+
+// PausePipeline keeps a pipeline's schedule for later; ResumePipeline takes it
+// up again.
+func (s *Service) PausePipeline(ctx context.Context, idOrName string) (model.Pipeline, error) {
+	return s.setStatus(ctx, idOrName, model.PipelinePaused, "pipeline.pause")
+}
+
+// ResumePipeline takes up the schedule of a pipeline again.
+func (s *Service) ResumePipeline(ctx context.Context, idOrName string) (model.Pipeline, error) {
+	return s.setStatus(ctx, idOrName, model.PipelineActive, "pipeline.resume")
+}
+
+func (s *Service) setStatus(ctx context.Context, idOrName string, status model.PipelineStatus, action string) (model.Pipeline, error) {
+	if err := s.may(ctx, auth.RunPipelines); err != nil {
+		return model.Pipeline{}, err
+	}
+	var p model.Pipeline
+	err := s.change(ctx, func(tx *store.Store) (Change, error) {
+		before, err := tx.FindPipeline(ctx, idOrName)
+		if err != nil {
+			return Change{}, err
+		}
+		p = before
+		p.Status = status
+		return Change{Action: action, ID: p.ID, Name: p.Name, Before: before, After: p}, tx.SetPipelineStatus(ctx, p.ID, status)
+	})
+	return p, err
+}
+
+// PauseAll pauses every active pipeline, ResumeAll makes every paused one active;
+// they return the ones that changed. Inactive ones stay as they are.
+func (s *Service) PauseAll(ctx context.Context) ([]model.Pipeline, error) {
+	return s.setAll(ctx, model.PipelineActive, s.PausePipeline)
+}
+
+// ResumeAll makes every paused pipeline active again.
+func (s *Service) ResumeAll(ctx context.Context) ([]model.Pipeline, error) {
+	return s.setAll(ctx, model.PipelinePaused, s.ResumePipeline)
+}
+
+func (s *Service) setAll(ctx context.Context, from model.PipelineStatus, set func(context.Context, string) (model.Pipeline, error)) ([]model.Pipeline, error) {
+	if err := s.may(ctx, auth.RunPipelines); err != nil {
+		return nil, err
+	}
+	list, err := all(func(page store.Page) ([]model.Pipeline, int, error) {
+		return s.Store.ListPipelines(ctx, store.PipelineFilter{Status: from, Page: page})
+	})
+	if err != nil {
+		return nil, err
+	}
+	changed := []model.Pipeline{}
+	for _, p := range list {
+		p, err := set(ctx, p.ID)
+		if err != nil && !IsNotFound(err) { // one that was deleted meanwhile is no concern
+			return changed, err
+		}
+		changed = append(changed, p)
+	}
+	return changed, nil
 }
 
 // pipelineTable configures a discovered table by the defaults.
@@ -88,11 +275,17 @@ func pipelineTable(t connectors.Table) model.PipelineTable {
 
 // ListPipelines gives one page of the pipelines and how many there are.
 func (s *Service) ListPipelines(ctx context.Context, limit, offset int) ([]model.Pipeline, int, error) {
+	if err := s.may(ctx, auth.Read); err != nil {
+		return nil, 0, err
+	}
 	return s.Store.ListPipelines(ctx, store.PipelineFilter{Page: store.Page{Limit: limit, Offset: offset}})
 }
 
 // Pipeline finds a pipeline by id or name.
 func (s *Service) Pipeline(ctx context.Context, idOrName string) (model.Pipeline, error) {
+	if err := s.may(ctx, auth.Read); err != nil {
+		return model.Pipeline{}, err
+	}
 	return s.Store.FindPipeline(ctx, idOrName)
 }
 
@@ -105,7 +298,10 @@ type DiscoveredTable struct {
 // DiscoverPipeline lists the tables that the source has now and says which of
 // them the pipeline copies. With add, the others are taken into it.
 func (s *Service) DiscoverPipeline(ctx context.Context, idOrName string, add bool) ([]DiscoveredTable, error) {
-	p, src, dst, err := s.whole(ctx, idOrName)
+	if err := s.may(ctx, auth.EditPipelines); err != nil {
+		return nil, err
+	}
+	p, src, _, err := s.whole(ctx, idOrName)
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +309,8 @@ func (s *Service) DiscoverPipeline(ctx context.Context, idOrName string, add boo
 	if err != nil {
 		return nil, err
 	}
+	before := p
+	p.Tables = slices.Clone(p.Tables)
 	list := make([]DiscoveredTable, len(found))
 	for i, t := range found {
 		at := slices.IndexFunc(p.Tables, func(cfg model.PipelineTable) bool { return engine.Matches(cfg, t) })
@@ -126,10 +324,7 @@ func (s *Service) DiscoverPipeline(ctx context.Context, idOrName string, add boo
 	if !add {
 		return list, nil
 	}
-	if err := s.checkPipeline(ctx, p, dst, found); err != nil {
-		return nil, err
-	}
-	return list, s.Store.UpdatePipeline(ctx, &p)
+	return list, s.change(ctx, func(tx *store.Store) (Change, error) { return s.savePipeline(ctx, tx, before, &p, found) })
 }
 
 // whole finds a pipeline with its two ends.
@@ -147,16 +342,59 @@ func (s *Service) whole(ctx context.Context, idOrName string) (p model.Pipeline,
 // DeletePipeline removes a pipeline with its history and watermarks. What was
 // loaded stays at the destination.
 func (s *Service) DeletePipeline(ctx context.Context, idOrName string) error {
-	p, err := s.Store.FindPipeline(ctx, idOrName)
-	if err != nil {
+	if err := s.may(ctx, auth.EditPipelines); err != nil {
 		return err
 	}
-	return s.Store.DeletePipeline(ctx, p.ID)
+	return s.change(ctx, func(tx *store.Store) (Change, error) {
+		p, err := tx.FindPipeline(ctx, idOrName)
+		if err != nil {
+			return Change{}, err
+		}
+		return Change{Action: "pipeline.delete", ID: p.ID, Name: p.Name, Before: p}, tx.DeletePipeline(ctx, p.ID)
+	})
 }
 
 // Watermarks lists how far the tables of a pipeline are loaded.
 func (s *Service) Watermarks(ctx context.Context, pipelineID string) ([]model.Watermark, error) {
+	if err := s.may(ctx, auth.Read); err != nil {
+		return nil, err
+	}
 	return s.Store.ListWatermarks(ctx, pipelineID)
+}
+
+// ResetWatermark makes the next run of a table start from the beginning; an
+// empty table means all of the pipeline.
+func (s *Service) ResetWatermark(ctx context.Context, pipeline, table string) error {
+	if err := s.may(ctx, auth.RunPipelines); err != nil {
+		return err
+	}
+	return s.change(ctx, func(tx *store.Store) (Change, error) {
+		p, err := tx.FindPipeline(ctx, pipeline)
+		if err != nil {
+			return Change{}, err
+		}
+		if run, err := tx.LatestRun(ctx, p.ID); err == nil && run.Status == model.RunRunning {
+			return Change{}, ErrRunActive
+		}
+		marks, err := tx.ListWatermarks(ctx, p.ID)
+		if err != nil {
+			return Change{}, err
+		}
+		gone := map[string]string{}
+		for _, m := range marks {
+			if table != "" && m.SourceTable != table {
+				continue
+			}
+			gone[m.SourceTable] = m.Value
+			if err := tx.DeleteWatermark(ctx, p.ID, m.SourceTable); err != nil {
+				return Change{}, err
+			}
+		}
+		if table != "" && len(gone) == 0 && !slices.ContainsFunc(p.Tables, func(t model.PipelineTable) bool { return t.Key() == table }) {
+			return Change{}, ErrNotFound
+		}
+		return Change{Action: "watermark.reset", ID: p.ID, Name: p.Name, Before: gone}, nil
+	})
 }
 
 // names are the naming rules of a pipeline at its destination. The stored
@@ -171,15 +409,25 @@ func (s *Service) names(p model.Pipeline, dst model.Destination) engine.Names {
 
 // checkPipeline validates a pipeline and refuses targets that two tables would
 // write, within it or together with another pipeline.
-func (s *Service) checkPipeline(ctx context.Context, p model.Pipeline, dst model.Destination, found []connectors.Table) error {
+func (s *Service) checkPipeline(ctx context.Context, st *store.Store, p model.Pipeline, dst model.Destination, found []connectors.Table) error {
 	faults := p.Validate()
 	if len(p.Tables) == 0 {
 		faults = append(faults, model.FieldError{Field: "tables", Message: "the pipeline has none"})
 	}
+	if err := s.checkSchedule(p.Schedule); err != nil {
+		faults = append(faults, model.FieldError{Field: "schedule", Message: err.Error()})
+	}
+	circle, err := waitsForItself(ctx, st, p)
+	if err != nil {
+		return err
+	}
+	if circle != "" {
+		faults = append(faults, model.FieldError{Field: "depends_on", Message: circle})
+	}
 	names := s.names(p, dst)
 	taken := map[connectors.TableRef]string{}
 	others, err := all(func(page store.Page) ([]model.Pipeline, int, error) {
-		return s.Store.ListPipelines(ctx, store.PipelineFilter{DestinationID: p.DestinationID, Page: page})
+		return st.ListPipelines(ctx, store.PipelineFilter{DestinationID: p.DestinationID, Page: page})
 	})
 	if err != nil {
 		return err
@@ -216,13 +464,29 @@ func (s *Service) checkPipeline(ctx context.Context, p model.Pipeline, dst model
 	return invalid("the pipeline", faults)
 }
 
+// waitsForItself says in what way a pipeline would wait for itself, "" when it does not.
+func waitsForItself(ctx context.Context, st *store.Store, p model.Pipeline) (string, error) {
+	path := []string{p.Name}
+	for next := p.DependsOn; next != "" && next != p.ID; {
+		if len(path) > 1000 {
+			return "the pipelines it depends on wait for each other", nil
+		}
+		upstream, err := st.GetPipeline(ctx, next)
+		if IsNotFound(err) {
+			return fmt.Sprintf("there is no pipeline %s", next), nil
+		}
+		if err != nil {
+			return "", err
+		}
+		path = append(path, upstream.Name)
+		if next = upstream.DependsOn; next == p.ID && p.ID != "" {
+			return "the pipelines would wait for each other: " + strings.Join(append(path, p.Name), " after "), nil
+		}
+	}
+	return "", nil
+}
+
 // configuredTable is what a configuration alone knows of its table.
 func configuredTable(t model.PipelineTable) connectors.Table {
 	return connectors.Table{TableRef: connectors.TableRef{Schema: t.SourceSchema, Name: t.SourceTable}, DefaultSchema: t.SourceSchema == model.UnsetSchema}
 }
-
-// ErrNotFound is the answer for an id or name that nothing has.
-var ErrNotFound = store.ErrNotFound
-
-// IsNotFound says whether err is about something that does not exist.
-func IsNotFound(err error) bool { return errors.Is(err, store.ErrNotFound) }

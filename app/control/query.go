@@ -2,7 +2,16 @@ package control
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"arus/app/auth"
+	"arus/app/model"
+	"arus/connectors"
 	"arus/connectors/warehouse"
 )
 
@@ -10,19 +19,159 @@ import (
 // each row; values are int64, float64, string, []byte or nil, good for the call.
 // Reading a warehouse takes no lock, so it works while runs go on.
 func Query(ctx context.Context, dir, sql string, row func(columns []string, values []any) error) error {
+	_, err := query(ctx, dir, sql, func(columns []string, values []any) (bool, error) { return true, row(columns, values) })
+	return err
+}
+
+func query(ctx context.Context, dir, sql string, row func(columns []string, values []any) (more bool, err error)) (columns []string, err error) {
 	rows, err := warehouse.Query(ctx, dir, sql, warehouse.QueryOptions{})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	columns := rows.Columns()
+	columns = rows.Columns()
 	for {
 		values, ok := rows.Next()
 		if !ok {
-			return rows.Err()
+			return columns, rows.Err()
 		}
-		if err := row(columns, values); err != nil {
-			return err
+		if more, err := row(columns, values); err != nil || !more {
+			return columns, err
 		}
 	}
+}
+
+// Rows is a bounded answer in rows.
+type Rows struct {
+	Columns   []string `json:"columns"`
+	Rows      [][]any  `json:"rows"`
+	Truncated bool     `json:"truncated"` // there are more
+}
+
+// The bounds of an answer that is held in memory.
+const (
+	maxRows      = 1000
+	maxRowsBytes = 8 << 20
+	queryTimeout = 30 * time.Second
+)
+
+// full says whether one more row would be too many.
+func (r *Rows) full(limit int, size *int, values []any) bool {
+	for _, v := range values {
+		switch v := v.(type) {
+		case string:
+			*size += len(v)
+		case []byte:
+			*size += len(v)
+		}
+		*size += 16
+	}
+	return len(r.Rows) >= limit || *size > maxRowsBytes
+}
+
+// QueryWarehouse answers one SELECT over the data directory's warehouse, with
+// limit rows at most.
+func (s *Service) QueryWarehouse(ctx context.Context, sql string, limit int) (Rows, error) {
+	if err := s.may(ctx, auth.ReadRows); err != nil {
+		return Rows{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	if limit <= 0 || limit > maxRows {
+		limit = maxRows
+	}
+	r := Rows{Rows: [][]any{}}
+	var size int
+	columns, err := query(ctx, WarehouseDir(s.Store.Dir()), sql, func(_ []string, values []any) (bool, error) {
+		if r.Truncated = r.full(limit, &size, values); r.Truncated {
+			return false, nil
+		}
+		r.Rows = append(r.Rows, plain(values))
+		return true, nil
+	})
+	r.Columns = append([]string{}, columns...)
+	return r, err
+}
+
+// plain copies a row's values in forms that JSON keeps exact: integers past 2^53
+// and bytes become text.
+func plain(values []any) []any {
+	row := make([]any, len(values))
+	for i, v := range values {
+		switch v := v.(type) {
+		case []byte:
+			row[i] = fmt.Sprintf("%x", v)
+		case int64:
+			if v > 1<<53 || v < -(1<<53) {
+				row[i] = fmt.Sprint(v)
+			} else {
+				row[i] = v
+			}
+		default:
+			row[i] = v
+		}
+	}
+	return row
+}
+
+// errEnough ends a read that has seen enough.
+var errEnough = errors.New("enough rows")
+
+// Preview gives the first rows of a table of a stored source, each value as text
+// or null.
+func (s *Service) Preview(ctx context.Context, source, schema, table string, limit int) (Rows, error) {
+	if err := s.may(ctx, auth.ReadRows); err != nil {
+		return Rows{}, err
+	}
+	if limit <= 0 || limit > 200 {
+		limit = 50
+	}
+	src, err := s.Store.FindSource(ctx, source)
+	if err != nil {
+		return Rows{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	from, err := s.storedSource(ctx, src)
+	if err != nil {
+		return Rows{}, err
+	}
+	defer func() { _ = from.Close() }()
+	if schema == "" {
+		schema = model.UnsetSchema
+	}
+	t, err := findTable(ctx, from, schema, table)
+	if err != nil {
+		return Rows{}, err
+	}
+	if settler, ok := from.(connectors.Settler); ok {
+		if t, err = settler.Settle(ctx, t); err != nil {
+			return Rows{}, err
+		}
+	}
+	r := Rows{Columns: []string{}, Rows: [][]any{}}
+	for _, c := range t.Columns {
+		r.Columns = append(r.Columns, c.Name)
+	}
+	var size int
+	err = from.Read(ctx, connectors.ReadRequest{Table: t, Columns: t.Columns, Limits: connectors.Limits{Rows: limit + 1, Bytes: maxRowsBytes}}, func(b arrow.RecordBatch) error {
+		defer b.Release()
+		for i := range int(b.NumRows()) {
+			row := make([]any, len(t.Columns))
+			for c, col := range t.Columns {
+				if !b.Column(c).IsNull(i) {
+					row[c] = strings.ToValidUTF8(string(connectors.AppendValue(nil, b.Column(c), col.Type, i)), "\uFFFD")
+				}
+			}
+			if r.Truncated = r.full(limit, &size, row); r.Truncated {
+				return errEnough
+			}
+			r.Rows = append(r.Rows, row)
+		}
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return r, err
 }

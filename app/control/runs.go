@@ -2,7 +2,11 @@ package control
 
 import (
 	"context"
+	"errors"
+	"slices"
+	"time"
 
+	"arus/app/auth"
 	"arus/app/engine"
 	"arus/app/model"
 	"arus/app/store"
@@ -19,23 +23,45 @@ type RunRequest struct {
 	Progress     func(engine.Event)
 }
 
-// Run runs a stored pipeline once.
+// Run runs a stored pipeline once and waits for its end; when ctx ends, so does
+// the run.
 func (s *Service) Run(ctx context.Context, req RunRequest) (engine.Report, error) {
-	p, src, dst, err := s.whole(ctx, req.Pipeline)
+	if err := s.may(ctx, auth.RunPipelines); err != nil {
+		return engine.Report{}, err
+	}
+	job, err := s.job(ctx, req)
 	if err != nil {
 		return engine.Report{}, err
 	}
+	started, err := s.start(ctx, ctx, job, req.Progress)
+	if err != nil {
+		return engine.Report{}, err
+	}
+	return started.Wait(context.WithoutCancel(ctx))
+}
+
+// job puts together what the engine needs for one run.
+func (s *Service) job(ctx context.Context, req RunRequest) (engine.Job, error) {
+	p, src, dst, err := s.whole(ctx, req.Pipeline)
+	if err != nil {
+		return engine.Job{}, err
+	}
 	if p.Status == model.PipelineInactive {
-		return engine.Report{}, fault("the run", "pipeline", "%q is inactive", p.Name)
+		return engine.Job{}, fault("the run", "pipeline", "%q is inactive", p.Name)
 	}
 	for _, want := range req.Tables {
 		if !hasTable(p, want) {
-			return engine.Report{}, fault("the run", "tables", "pipeline %q has no enabled table %q", p.Name, want)
+			return engine.Job{}, fault("the run", "tables", "pipeline %q has no enabled table %q", p.Name, want)
 		}
+	}
+	settings, err := s.settings(ctx)
+	if err != nil {
+		return engine.Job{}, err
 	}
 	job := engine.Job{
 		Pipeline: p, Only: req.Tables, Trigger: req.Trigger, SourceName: src.Name, SyncMethod: src.SyncMethod,
 		Names: s.names(p, dst), Holds: s.Registry[string(dst.Type)].Holds, FullRefresh: req.FullRefresh,
+		Limits: connectors.Limits{Rows: settings.BatchRows, Bytes: settings.BatchBytes},
 		Open: func(ctx context.Context) (connectors.Source, connectors.Destination, error) {
 			source, err := s.storedSource(ctx, src)
 			if err != nil {
@@ -51,10 +77,10 @@ func (s *Service) Run(ctx context.Context, req RunRequest) (engine.Report, error
 	}
 	switch {
 	case req.BackfillFrom != "" && req.FullRefresh:
-		return engine.Report{}, fault("the run", "backfill_from", "goes without a full refresh")
+		return engine.Job{}, fault("the run", "backfill_from", "goes without a full refresh")
 	case req.BackfillFrom != "":
 		if _, _, err := connectors.ParseTimestamp(req.BackfillFrom); err != nil {
-			return engine.Report{}, fault("the run", "backfill_from", "%q is no date: write it as 2026-01-31 or 2026-01-31T15:04:05", req.BackfillFrom)
+			return engine.Job{}, fault("the run", "backfill_from", "%q is no date: write it as 2026-01-31 or 2026-01-31T15:04:05", req.BackfillFrom)
 		}
 		job.BackfillFrom, job.Trigger = req.BackfillFrom, model.TriggerBackfill
 	case req.FullRefresh:
@@ -62,7 +88,7 @@ func (s *Service) Run(ctx context.Context, req RunRequest) (engine.Report, error
 	case job.Trigger == "":
 		job.Trigger = model.TriggerManual
 	}
-	return s.engine(req.Progress).Run(ctx, job)
+	return job, nil
 }
 
 func hasTable(p model.Pipeline, key string) bool {
@@ -74,26 +100,114 @@ func hasTable(p model.Pipeline, key string) bool {
 	return false
 }
 
+// RunFilter narrows a list of runs. Pipeline is an id or name; empty fields do
+// not filter.
+type RunFilter struct {
+	Pipeline string
+	Status   model.RunStatus
+	Table    string // only runs that did this table
+	Page
+}
+
 // ListRuns gives one page of the runs, newest first, and how many match.
-// pipeline is an id or name; empty means all.
-func (s *Service) ListRuns(ctx context.Context, pipeline string, limit, offset int) ([]model.Run, int, error) {
-	filter := store.RunFilter{Page: store.Page{Limit: limit, Offset: offset}}
-	if pipeline != "" {
-		p, err := s.Store.FindPipeline(ctx, pipeline)
+func (s *Service) ListRuns(ctx context.Context, f RunFilter) ([]model.Run, int, error) {
+	if err := s.may(ctx, auth.Read); err != nil {
+		return nil, 0, err
+	}
+	filter := store.RunFilter{Status: f.Status, Table: f.Table, Page: f.Page}
+	if f.Pipeline != "" {
+		p, err := s.Store.FindPipeline(ctx, f.Pipeline)
 		if err != nil {
 			return nil, 0, err
 		}
 		filter.PipelineID = p.ID
 	}
+	if f.Status == model.RunQueued {
+		list := []model.Run{}
+		for _, x := range s.runs.queue() {
+			if filter.PipelineID == "" || x.pipeline.ID == filter.PipelineID {
+				list = append(list, x.queuedRun())
+			}
+		}
+		total := len(list)
+		list = list[min(f.Offset, total):]
+		return list[:min(max(f.Limit, 1), len(list))], total, nil
+	}
+	if f.Status != "" && !slices.Contains(model.RunStatuses(), f.Status) {
+		return nil, 0, fault("the filter", "status", "%q is not one of queued, %s", f.Status, words(model.RunStatuses()))
+	}
 	return s.Store.ListRuns(ctx, filter)
 }
 
-// GetRun gives a run with its tables.
+// queuedRun is a run that waits, as it will be.
+func (x *execution) queuedRun() model.Run {
+	return model.Run{ID: x.id, PipelineID: x.pipeline.ID, UserID: x.user, Status: model.RunQueued, Trigger: x.trigger, StartedAt: x.queued, CreatedAt: x.queued}
+}
+
+// GetRun gives a run with its tables; one that waits has the status queued.
 func (s *Service) GetRun(ctx context.Context, id string) (model.Run, error) {
-	return s.Store.GetRun(ctx, id)
+	if err := s.may(ctx, auth.Read); err != nil {
+		return model.Run{}, err
+	}
+	if x, running := s.runs.find(id); x != nil && !running {
+		return x.queuedRun(), nil
+	}
+	run, err := s.Store.GetRun(ctx, id)
+	if x, _ := s.runs.find(id); errors.Is(err, ErrNotFound) && x != nil { // it begins at this moment
+		return x.queuedRun(), nil
+	}
+	return run, err
 }
 
 // RunLogs gives log lines of a run after the line with id after.
 func (s *Service) RunLogs(ctx context.Context, runID string, after int64, limit int) ([]model.RunLog, error) {
+	if err := s.may(ctx, auth.Read); err != nil {
+		return nil, err
+	}
 	return s.Store.ListRunLogs(ctx, runID, after, limit)
+}
+
+// RunLogPage gives one page of the log of a run, oldest first, and how many
+// lines there are.
+func (s *Service) RunLogPage(ctx context.Context, runID string, page Page) ([]model.RunLog, int, error) {
+	if _, err := s.GetRun(ctx, runID); err != nil {
+		return nil, 0, err
+	}
+	return s.Store.RunLogPage(ctx, runID, page)
+}
+
+// DailyStats are the figures of one day, in UTC.
+type DailyStats = store.DailyStats
+
+// RunStats gives the figures of the last days, the days without runs too.
+func (s *Service) RunStats(ctx context.Context, days int) ([]DailyStats, error) {
+	if err := s.may(ctx, auth.Read); err != nil {
+		return nil, err
+	}
+	now := s.Now().UTC()
+	from := time.Date(now.Year(), now.Month(), now.Day()-days+1, 0, 0, 0, 0, time.UTC)
+	have, err := s.Store.DailyStats(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]DailyStats, days)
+	for i := range list {
+		list[i].Date = from.AddDate(0, 0, i).Format(time.DateOnly)
+		if at := slices.IndexFunc(have, func(d DailyStats) bool { return d.Date == list[i].Date }); at >= 0 {
+			list[i] = have[at]
+		}
+	}
+	return list, nil
+}
+
+// words lists the members of an enumeration for a message.
+func words[T ~string](list []T) string {
+	text := ""
+	for i, w := range list {
+		if i > 0 {
+			text += ", "
+		}
+		text += string(w)
+	}
+	return text
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"arus/app/auth"
 	"arus/app/engine"
 	"arus/app/model"
 	"arus/app/store"
@@ -39,6 +40,11 @@ type SyncRequest struct {
 // ordinary pipeline and found again by its endpoints, so that the next one is
 // incremental. Nothing is stored before both ends have answered once.
 func (s *Service) Sync(ctx context.Context, req SyncRequest) (engine.Report, error) {
+	for _, p := range []auth.Permission{auth.EditSources, auth.EditDestinations, auth.EditPipelines, auth.RunPipelines} {
+		if err := s.may(ctx, p); err != nil {
+			return engine.Report{}, err
+		}
+	}
 	key := syncKey(req)
 	p, err := s.Store.FindPipelineBySyncKey(ctx, key)
 	known := err == nil
@@ -97,8 +103,10 @@ func (s *Service) syncOpened(ctx context.Context, req SyncRequest, key string, p
 	if err != nil {
 		return engine.Report{}, err
 	}
+	before := p
+	p.Tables = slices.Clone(p.Tables)
 	if p.ID == "" {
-		p = model.NewPipeline(s.freeName(ctx, src.Name+" to "+dst.Name, s.pipelineNameTaken), src.ID, dst.ID)
+		p = model.NewPipeline(freeName(src.Name+" to "+dst.Name, func(n string) bool { _, err := s.Store.FindPipeline(ctx, n); return err == nil }), src.ID, dst.ID)
 		p.SyncKey, p.TimeoutSeconds = key, 0
 	}
 	var only []string
@@ -117,14 +125,12 @@ func (s *Service) syncOpened(ctx context.Context, req SyncRequest, key string, p
 	if req.TargetSchema != "" {
 		p.TargetSchema = req.TargetSchema
 	}
-	if err := s.checkPipeline(ctx, p, dst, found); err != nil {
-		return engine.Report{}, err
-	}
-	if p.CreatedAt.IsZero() {
-		err = s.Store.CreatePipeline(ctx, &p)
-	} else {
-		err = s.Store.UpdatePipeline(ctx, &p)
-	}
+	err = s.change(ctx, func(tx *store.Store) (Change, error) {
+		if p.CreatedAt.IsZero() {
+			return s.createPipeline(ctx, tx, &p, dst, found)
+		}
+		return s.savePipeline(ctx, tx, before, &p, found)
+	})
 	if err != nil {
 		return engine.Report{}, err
 	}
@@ -175,15 +181,22 @@ func (s *Service) endpoints(ctx context.Context, req SyncRequest) (model.Source,
 	}
 	url := sourceConfig(src).URL()
 	if at := slices.IndexFunc(sources, func(o model.Source) bool { return sourceConfig(o).URL() == url }); at >= 0 {
-		src = sources[at]
+		before := sources[at]
+		src = before
 		if src.PasswordEnc, err = s.fresher(src.PasswordEnc, sealed, req.From.Password); err != nil {
 			return fail(err)
 		}
-		err = s.Store.UpdateSource(ctx, &src)
+		err = s.change(ctx, func(tx *store.Store) (Change, error) {
+			err := tx.UpdateSource(ctx, &src)
+			return Change{Action: "source.update", ID: src.ID, Name: src.Name, Before: sourceAudit{Source: before}, After: sourceAudit{src, changedSecret(src.PasswordEnc != before.PasswordEnc)}}, err
+		})
 	} else {
-		src.Name, src.PasswordEnc = s.freeName(ctx, endpointName(req.From), s.sourceNameTaken), sealed
+		src.Name, src.PasswordEnc = freeName(endpointName(req.From), func(n string) bool { _, err := s.Store.FindSource(ctx, n); return err == nil }), sealed
 		if err = invalid("the source", src.Validate()); err == nil {
-			err = s.Store.CreateSource(ctx, &src)
+			err = s.change(ctx, func(tx *store.Store) (Change, error) {
+				err := tx.CreateSource(ctx, &src)
+				return Change{Action: "source.create", ID: src.ID, Name: src.Name, After: src}, err
+			})
 		}
 	}
 	if err != nil {
@@ -198,15 +211,22 @@ func (s *Service) endpoints(ctx context.Context, req SyncRequest) (model.Source,
 	}
 	url = destinationConfig(dst).URL()
 	if at := slices.IndexFunc(destinations, func(o model.Destination) bool { return destinationConfig(o).URL() == url }); at >= 0 {
-		dst = destinations[at]
+		before := destinations[at]
+		dst = before
 		if dst.PasswordEnc, err = s.fresher(dst.PasswordEnc, sealed, req.To.Password); err != nil {
 			return fail(err)
 		}
-		err = s.Store.UpdateDestination(ctx, &dst)
+		err = s.change(ctx, func(tx *store.Store) (Change, error) {
+			err := tx.UpdateDestination(ctx, &dst)
+			return Change{Action: "destination.update", ID: dst.ID, Name: dst.Name, Before: destinationAudit{Destination: before}, After: destinationAudit{dst, changedSecret(dst.PasswordEnc != before.PasswordEnc)}}, err
+		})
 	} else {
-		dst.Name, dst.PasswordEnc = s.freeName(ctx, endpointName(req.To), s.destinationNameTaken), sealed
+		dst.Name, dst.PasswordEnc = freeName(endpointName(req.To), func(n string) bool { _, err := s.Store.FindDestination(ctx, n); return err == nil }), sealed
 		if err = invalid("the destination", dst.Validate()); err == nil {
-			err = s.Store.CreateDestination(ctx, &dst)
+			err = s.change(ctx, func(tx *store.Store) (Change, error) {
+				err := tx.CreateDestination(ctx, &dst)
+				return Change{Action: "destination.create", ID: dst.ID, Name: dst.Name, After: dst}, err
+			})
 		}
 	}
 	if err != nil {
@@ -242,25 +262,10 @@ func endpointName(cfg connectors.Config) string {
 }
 
 // freeName appends a number to a name that is taken.
-func (s *Service) freeName(ctx context.Context, name string, taken func(context.Context, string) bool) string {
+func freeName(name string, taken func(string) bool) string {
 	free := name
-	for i := 2; taken(ctx, free); i++ {
+	for i := 2; taken(free); i++ {
 		free = fmt.Sprintf("%s %d", name, i)
 	}
 	return free
-}
-
-func (s *Service) sourceNameTaken(ctx context.Context, name string) bool {
-	_, err := s.Store.FindSource(ctx, name)
-	return err == nil
-}
-
-func (s *Service) destinationNameTaken(ctx context.Context, name string) bool {
-	_, err := s.Store.FindDestination(ctx, name)
-	return err == nil
-}
-
-func (s *Service) pipelineNameTaken(ctx context.Context, name string) bool {
-	_, err := s.Store.FindPipeline(ctx, name)
-	return err == nil
 }

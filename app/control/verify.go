@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"arus/app/auth"
 	"arus/app/engine"
 	"arus/app/model"
 	"arus/connectors"
@@ -25,6 +26,9 @@ type Verification struct {
 // Verify compares every enabled table of a pipeline with its target, row for
 // row and column for column, as they are now.
 func (s *Service) Verify(ctx context.Context, idOrName string) ([]Verification, error) {
+	if err := s.may(ctx, auth.ProbeConnections); err != nil {
+		return nil, err
+	}
 	p, src, dst, err := s.whole(ctx, idOrName)
 	if err != nil {
 		return nil, err

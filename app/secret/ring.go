@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 
 	"github.com/fernet/fernet-go"
 )
@@ -27,8 +28,10 @@ var ErrWrongKey = errors.New("wrong encryption key")
 // Ring seals with its first key and opens with any of its keys, so that a new key put in front of the old one takes over
 // without locking anything out. It is safe for concurrent use.
 type Ring struct {
+	mu   sync.RWMutex
 	keys []*fernet.Key
 	from string // where the keys came from, in words
+	file string // "" when they came from the environment
 }
 
 // Load takes the keys from env, the value of ARUS_ENCRYPTION_KEY, when it is set, else from the key file in dataDir, which
@@ -51,11 +54,18 @@ func Load(dataDir, env string) (*Ring, error) {
 			return nil, fmt.Errorf("restrict the key file to its owner: %w", err)
 		}
 	}
-	return parse(string(b), "the key file "+file)
+	r, err := parse(string(b), "the key file "+file)
+	if err != nil {
+		return nil, err
+	}
+	r.file = file
+	return r, nil
 }
 
 // Seal encrypts the text with the first key.
 func (r *Ring) Seal(text string) (string, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
 	token, err := fernet.EncryptAndSign([]byte(text), r.keys[0])
 	if err != nil {
 		return "", fmt.Errorf("seal a secret: %w", err)
@@ -65,6 +75,8 @@ func (r *Ring) Seal(text string) (string, error) {
 
 // Open decrypts what Seal made, with whichever key fits. Sealed values do not age.
 func (r *Ring) Open(sealed string) (string, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
 	// A ttl of zero or less means that the age of the token is not looked at.
 	text := fernet.VerifyAndDecrypt([]byte(sealed), -1, r.keys)
 	if text == nil {

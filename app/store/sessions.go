@@ -39,12 +39,6 @@ func (s *Store) SessionByHash(ctx context.Context, hash string) (model.Session, 
 	return row, fail(err, "find a session")
 }
 
-// SessionByPreviousHash returns the session whose token had this hash before its last rotation.
-func (s *Store) SessionByPreviousHash(ctx context.Context, hash string) (model.Session, error) {
-	row, err := scanSession(s.reader.QueryRowContext(ctx, `SELECT `+sessionColumns+` FROM arus_config_sessions WHERE previous_hash = ?`, hash))
-	return row, fail(err, "find a session")
-}
-
 // GetSession returns the session with the id.
 func (s *Store) GetSession(ctx context.Context, id string) (model.Session, error) {
 	row, err := scanSession(s.reader.QueryRowContext(ctx, `SELECT `+sessionColumns+` FROM arus_config_sessions WHERE id = ?`, id))

@@ -1,0 +1,123 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"arus/app/auth"
+	"arus/app/model"
+	"arus/app/store"
+)
+
+// Backup writes a copy of the state file, as of now, into the backups folder
+// and gives its path.
+func (s *Service) Backup(ctx context.Context) (string, error) {
+	if err := s.may(ctx, auth.Maintain); err != nil {
+		return "", err
+	}
+	file, err := s.Store.Backup(ctx)
+	if err != nil {
+		return "", err
+	}
+	return file, s.audit(ctx, s.Store, Change{Action: "state.backup", Name: file})
+}
+
+// Retained is how many rows Retain removed.
+type Retained = store.Retained
+
+// Retain removes what the settings no longer keep, and gives the space back.
+func (s *Service) Retain(ctx context.Context) (Retained, error) {
+	if err := s.may(ctx, auth.Maintain); err != nil {
+		return Retained{}, err
+	}
+	settings, err := s.settings(ctx)
+	if err != nil {
+		return Retained{}, err
+	}
+	since := func(days int) time.Time {
+		if days <= 0 {
+			return time.Time{}
+		}
+		return s.Now().UTC().AddDate(0, 0, -days)
+	}
+	n, err := s.Store.Retain(ctx, store.Retention{
+		Runs: since(settings.RetentionRuns), Logs: since(settings.RetentionLogs), Audit: since(settings.RetentionAudit),
+	})
+	if err != nil {
+		return n, err
+	}
+	return n, s.Store.Compact(ctx)
+}
+
+// RotateKey seals every stored secret with a new key, all at once, and gives how
+// many there were. A crash in between leaves both keys in the ring, which opens
+// everything; then rotate again.
+func (s *Service) RotateKey(ctx context.Context) (int, error) {
+	if err := s.may(ctx, auth.Maintain); err != nil {
+		return 0, err
+	}
+	finish, err := s.Ring.Rotate()
+	if err != nil {
+		return 0, err
+	}
+	n, err := s.Store.Reseal(ctx, func(sealed string) (string, error) {
+		text, err := s.Ring.Open(sealed)
+		if err != nil {
+			return "", err
+		}
+		return s.Ring.Seal(text)
+	})
+	if err != nil {
+		return 0, err
+	}
+	if err := s.audit(ctx, s.Store, Change{Action: "key.rotate", Name: fmt.Sprintf("%d secrets", n)}); err != nil {
+		return n, err
+	}
+	return n, finish()
+}
+
+// Ready says whether the program can do its work: nil when its state file can
+// be read and written and its key opens what is sealed.
+func (s *Service) Ready(ctx context.Context) error {
+	if err := s.Store.Ping(ctx); err != nil {
+		return err
+	}
+	_, err := s.jwt(ctx)
+	return err
+}
+
+// Vitals are the figures for those who watch the program itself.
+type Vitals struct {
+	FileBytes, LogBytes int64
+	Waiting, Running    int
+	Pipelines           []PipelineVitals
+}
+
+// PipelineVitals are the figures of one pipeline.
+type PipelineVitals struct {
+	ID, Name    string
+	Status      model.PipelineStatus
+	LastSuccess time.Time // zero: never
+}
+
+// Vitals gives the figures for those who watch the program itself.
+func (s *Service) Vitals(ctx context.Context) (Vitals, error) {
+	if err := s.may(ctx, auth.Read); err != nil {
+		return Vitals{}, err
+	}
+	var v Vitals
+	v.FileBytes, v.LogBytes = s.Store.Size()
+	v.Waiting, v.Running = s.runs.counts()
+	figures, err := s.Store.PipelineFigures(ctx)
+	if err != nil {
+		return v, err
+	}
+	list, err := all(func(page store.Page) ([]model.Pipeline, int, error) {
+		return s.Store.ListPipelines(ctx, store.PipelineFilter{Page: page})
+	})
+	for _, p := range list {
+		v.Pipelines = append(v.Pipelines, PipelineVitals{ID: p.ID, Name: p.Name, Status: p.Status, LastSuccess: figures[p.ID].LastSuccess})
+	}
+	return v, err
+}
