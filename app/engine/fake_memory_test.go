@@ -44,6 +44,7 @@ type database struct {
 	alters int
 	frozen bool // it cannot alter tables
 	fail   func(connectors.LoadRequest) error
+	spoil  func(record) // changes what is loaded
 }
 
 func newMemory() *database { return &database{tables: map[string]*memoryTable{}} }
@@ -192,6 +193,9 @@ func (l *memoryLoad) Write(_ context.Context, batch arrow.RecordBatch) error {
 			} else if !column.Nullable || slices.Contains(l.req.Key, column.Name) {
 				return &connectors.Error{Kind: connectors.KindConstraint, Op: "load", Err: errors.New("NULL in column " + column.Name)}
 			}
+		}
+		if l.m.spoil != nil {
+			l.m.spoil(r)
 		}
 		l.rows = append(l.rows, r)
 		if l.req.Raw != nil && l.req.Mode != connectors.Retain && l.req.Mode != connectors.Remove {
