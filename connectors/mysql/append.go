@@ -32,6 +32,7 @@ type appender struct {
 	object  string              // the target's name, for errors
 	columns []connectors.Column // of the batches
 	json    bool                // the rows as one JSON column, _data
+	careful bool                // nothing is sent before finish
 	replace bool                // a later row replaces an earlier one of the same key
 	fixed   [][2]string         // columns with one value for all rows, and that value as a literal
 
@@ -70,7 +71,7 @@ func (a *appender) write(ctx context.Context, batch arrow.RecordBatch) error {
 		}
 		a.buf = append(a.buf, '\n')
 		a.sent++
-		if len(a.buf) < chunkBytes {
+		if len(a.buf) < chunkBytes || a.careful {
 			continue
 		}
 		if a.bytes += len(a.buf); a.bytes >= loadBytes {
@@ -108,7 +109,11 @@ func (a *appender) start(ctx context.Context) error {
 func (a *appender) finish(ctx context.Context) error {
 	switch {
 	case a.insert:
-		return a.execInsert(ctx, len(a.buf))
+		err := a.execInsert(ctx, len(a.buf))
+		if err == nil {
+			a.before = a.sent
+		}
+		return err
 	case a.file == nil:
 		return nil
 	}
@@ -129,6 +134,15 @@ func (a *appender) finishFile(ctx context.Context) error {
 	}
 	a.before = a.sent
 	return nil
+}
+
+// forget drops the rows since the last finish. Those that the server has already are the caller's to undo.
+func (a *appender) forget(ctx context.Context) (err error) {
+	if a.file != nil {
+		_, err = a.file.finish(ctx, nil)
+	}
+	a.file, a.buf, a.pending, a.bytes, a.sent = nil, nil, 0, 0, a.before
+	return err
 }
 
 // abort ends what is under way.

@@ -58,20 +58,6 @@ func isMeta(name string) bool {
 	return strings.EqualFold(name, connectors.MetaRunID) || strings.EqualFold(name, connectors.MetaSyncedAt)
 }
 
-// complete gives a table without a schema the destination's database.
-func (d *destination) complete(ref connectors.TableRef) (connectors.TableRef, error) {
-	if ref.Schema == "" {
-		ref.Schema = d.cfg.Database
-	}
-	if ref.Schema == "" {
-		return ref, &connectors.Error{
-			Kind: connectors.KindInvalid, Op: "load", Object: ref.Name,
-			Hint: "set the target schema, or a database in the URL", Err: errors.New("the target names no database"),
-		}
-	}
-	return ref, nil
-}
-
 // load is one target being loaded, on one session that holds the target's lock.
 //
 // A new or replaced target is built in the table shadow and renamed into place.
@@ -84,14 +70,20 @@ type load struct {
 	target    connectors.TableRef
 	shadow    connectors.TableRef
 	old       connectors.TableRef
+	helpers   string // what the names of helper tables begin with
 	lock      string
 	columns   []column
-	exists    bool     // the target
-	natives   []native // of a target that is changed in place
-	fresh     bool     // the shadow becomes the target
-	rows      *appender
+	exists    bool                        // the target
+	natives   []native                    // of a target that is changed in place
+	fresh     bool                        // the shadow becomes the target
+	rows      *appender                   // nil where there is nothing to load into
+	into      func(context.Context) error // brings the rows that arrived further; nil where they are in their place
+	brought   int64                       // rows that went there
+	open      bool                        // a transaction that Commit ends
 	staging   staging
+	parts     *partTables // of a load that is filled in parts
 	committed bool
+	deleted   int64
 }
 
 // MaxLengths tells the lengths that the native types impose and the logical
@@ -132,7 +124,11 @@ func (d *destination) Begin(ctx context.Context, req connectors.LoadRequest) (co
 	}
 	l := &load{d: d, ss: ss, req: req, target: target}
 	l.name()
-	if err := l.begin(ctx); err != nil {
+	err = l.begin(ctx)
+	if err == nil && req.Careful {
+		err = l.beginCarefully(ctx)
+	}
+	if err != nil {
 		if l.lock != "" {
 			_ = l.abort(context.WithoutCancel(ctx))
 		} else {
@@ -140,30 +136,10 @@ func (d *destination) Begin(ctx context.Context, req connectors.LoadRequest) (co
 		}
 		return nil, d.fail("load", target.String(), err)
 	}
+	if l.parts != nil {
+		return &partLoad{load: l}, nil
+	}
 	return l, nil
-}
-
-func checkRequest(object string, req connectors.LoadRequest) error {
-	fault := ""
-	switch {
-	case len(req.Columns) == 0:
-		fault = "the load has no columns"
-	case req.Mode == connectors.Merge && len(req.Key) == 0:
-		fault = "a merge needs a key"
-	case req.Mode == connectors.ReplaceWindow && req.Window == nil:
-		fault = "the window to replace is missing"
-	case req.Mode < connectors.Replace || req.Mode > connectors.ReplaceWindow:
-		fault = "the load has no mode"
-	}
-	for _, k := range req.Key {
-		if !slices.ContainsFunc(req.Columns, func(c connectors.Column) bool { return strings.EqualFold(c.Name, k) }) {
-			fault = "the key's column " + k + " is not among the columns"
-		}
-	}
-	if fault == "" {
-		return nil
-	}
-	return &connectors.Error{Kind: connectors.KindInvalid, Op: "load", Object: object, Err: errors.New(fault)}
 }
 
 // name derives the names of helper tables from the target's, so that the next
@@ -174,12 +150,14 @@ func (l *load) name() {
 		name = strings.ToLower(name)
 	}
 	sum := sha256.Sum256([]byte(name))
-	hash := hex.EncodeToString(sum[:8])
-	l.shadow = connectors.TableRef{Schema: l.target.Schema, Name: "_arus_" + hash + "_new"}
-	l.old = connectors.TableRef{Schema: l.target.Schema, Name: "_arus_" + hash + "_old"}
+	l.helpers = "_arus_" + hex.EncodeToString(sum[:8])
+	l.shadow, l.old = l.helper("new"), l.helper("old")
 }
 
-func (l *load) lockName() string { return "arus:" + strings.TrimSuffix(l.shadow.Name, "_new") }
+// helper names a table that is there during a load only, or between the runs of one.
+func (l *load) helper(suffix string) connectors.TableRef {
+	return connectors.TableRef{Schema: l.target.Schema, Name: l.helpers + "_" + suffix}
+}
 
 func (l *load) begin(ctx context.Context) error {
 	if err := l.ss.makeSchema(ctx, l.target.Schema); err != nil {
@@ -198,6 +176,12 @@ func (l *load) begin(ctx context.Context) error {
 	if err := l.lookAtTarget(ctx); err != nil {
 		return err
 	}
+	if err := l.beginParts(ctx); err != nil || l.parts != nil {
+		return err
+	}
+	if removes(l.req.Mode) {
+		return l.beginRemoval(ctx)
+	}
 	l.fresh = l.req.Mode == connectors.Replace || !l.exists
 	if l.fresh {
 		if err := l.create(ctx, l.shadow); err != nil {
@@ -212,6 +196,10 @@ func (l *load) begin(ctx context.Context) error {
 	default:
 		temporary := connectors.TableRef{Schema: l.target.Schema, Name: loadTable}
 		l.rows = &appender{ss: l.ss, table: temporary}
+		l.into = func(ctx context.Context) error {
+			return l.bring(ctx, l.target, "SELECT "+connectors.QuoteList(connectors.ColumnNames(l.req.Columns), '`')+", "+l.metaValues()+
+				" FROM "+qualified(temporary)+" ORDER BY "+ident(loadOrder))
+		}
 		err = l.createTemporary(ctx, temporary)
 	}
 	l.rows.object, l.rows.columns = l.target.String(), l.req.Columns
@@ -230,7 +218,7 @@ func (ss *session) makeSchema(ctx context.Context, name string) error {
 }
 
 func (l *load) takeLock(ctx context.Context) error {
-	name := l.lockName()
+	name := "arus:" + l.helpers
 	row, err := l.ss.queryRow(ctx, "SELECT GET_LOCK("+literal(name)+", "+strconv.FormatFloat(l.req.Wait().Seconds(), 'f', 3, 64)+"), IS_USED_LOCK("+literal(name)+")")
 	if err != nil {
 		return err
@@ -258,7 +246,7 @@ func (l *load) sweep(ctx context.Context) error {
 			return err
 		}
 	}
-	return l.drop(ctx, l.shadow, l.old)
+	return l.drop(ctx, l.shadow, l.old, l.helper(builtTable))
 }
 
 func (l *load) drop(ctx context.Context, tables ...connectors.TableRef) error {
@@ -278,99 +266,21 @@ func (ss *session) tableType(ctx context.Context, ref connectors.TableRef) (stri
 	return row[0].String, nil
 }
 
-// lookAtTarget reads the target as it is and refuses one that the load does not fit.
-func (l *load) lookAtTarget(ctx context.Context) error {
-	kind, err := l.ss.tableType(ctx, l.target)
-	if err != nil || kind == "" {
-		return err
-	}
-	if kind != "BASE TABLE" {
-		return &connectors.Error{
-			Kind: connectors.KindConflict, Op: "load", Object: l.target.String(),
-			Hint: "choose another target, or drop it", Err: fmt.Errorf("the target is a %s, not a table", strings.ToLower(kind)),
-		}
-	}
-	l.exists = true
-	if l.req.Mode == connectors.Replace {
-		return nil
-	}
-	natives, indexes, err := l.ss.describe(ctx, l.target)
-	if err != nil {
-		return err
-	}
-	l.natives = natives
-	return l.fits(natives, indexes)
-}
-
-func (l *load) fits(natives []native, indexes []index) error {
-	const hint = "copy the table in full, which makes the target anew"
-	find := func(name string) (native, bool) {
-		i := slices.IndexFunc(natives, func(n native) bool { return strings.EqualFold(n.name, name) })
-		if i < 0 {
-			return native{}, false
-		}
-		return natives[i], true
-	}
-	for _, name := range []string{connectors.MetaRunID, connectors.MetaSyncedAt} {
-		if _, ok := find(name); !ok {
-			return &connectors.Error{
-				Kind: connectors.KindConflict, Op: "load", Object: l.target.String(),
-				Hint: "choose another target, or drop it", Err: fmt.Errorf("the target has no column %s: Arus did not make it", name),
-			}
-		}
-	}
-	for _, c := range l.columns {
-		n, ok := find(c.Name)
-		if !ok {
-			return &connectors.Error{
-				Kind: connectors.KindNotFound, Op: "load", Object: l.target.String() + "." + c.Name,
-				Hint: hint + ", or add it: ALTER TABLE " + qualified(l.target) + " ADD " + c.ddl(), Err: errors.New("the target has no such column"),
-			}
-		}
-		if !n.holds(c.Type) {
-			return typeError("load", l.target.String()+"."+c.Name, hint+", or change it: ALTER TABLE "+qualified(l.target)+" MODIFY "+c.ddl(),
-				"the target's %s does not hold every %s", n.column, c.Type)
-		}
-	}
-	var primary []string
-	for _, ix := range indexes {
-		switch {
-		case ix.name == "PRIMARY":
-			primary = ix.columns
-		case ix.unique && l.req.Mode == connectors.Merge:
-			return &connectors.Error{
-				Kind: connectors.KindConstraint, Op: "load", Object: l.target.String(), Hint: "drop the index " + ix.name,
-				Err: fmt.Errorf("the target has another unique key (%s): a row could replace the wrong one", strings.Join(ix.columns, ", ")),
-			}
-		}
-	}
-	if l.req.Mode == connectors.Merge && !sameColumns(primary, l.req.Key) {
-		return &connectors.Error{
-			Kind: connectors.KindConstraint, Op: "load", Object: l.target.String(), Hint: hint,
-			Err: fmt.Errorf("the target's primary key is (%s), the load's key (%s)", strings.Join(primary, ", "), strings.Join(l.req.Key, ", ")),
-		}
-	}
-	return nil
-}
-
-func sameColumns(a, b []string) bool {
-	fold := func(names []string) []string {
-		out := make([]string, len(names))
-		for i, n := range names {
-			out[i] = strings.ToLower(n)
-		}
-		slices.Sort(out)
-		return out
-	}
-	return slices.Equal(fold(a), fold(b))
-}
-
 // create makes a target table: the load's columns, the two of Arus, the key.
 func (l *load) create(ctx context.Context, ref connectors.TableRef) error {
-	f := l.ss.flavour
-	run, err := f.targetColumns(ref.String(), []connectors.Column{{Name: connectors.MetaRunID, Type: connectors.Type{Kind: connectors.UUID}}}, nil)
+	definition, err := l.definition()
 	if err != nil {
 		return err
+	}
+	_, err = l.ss.exec(ctx, "CREATE TABLE "+qualified(ref)+" "+definition)
+	return err
+}
+
+func (l *load) definition() (string, error) {
+	f := l.ss.flavour
+	run, err := f.targetColumns(l.target.String(), []connectors.Column{{Name: connectors.MetaRunID, Type: connectors.Type{Kind: connectors.UUID}}}, nil)
+	if err != nil {
+		return "", err
 	}
 	var parts []string
 	for _, c := range l.columns {
@@ -381,8 +291,7 @@ func (l *load) create(ctx context.Context, ref connectors.TableRef) error {
 	if len(l.req.Key) > 0 {
 		parts = append(parts, "PRIMARY KEY ("+connectors.QuoteList(l.req.Key, '`')+")")
 	}
-	_, err = l.ss.exec(ctx, "CREATE TABLE "+qualified(ref)+" ("+strings.Join(parts, ", ")+") ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE "+f.collation())
-	return err
+	return "(" + strings.Join(parts, ", ") + ") ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE " + f.collation(), nil
 }
 
 // createTemporary makes the table that an existing target is changed from; it
@@ -408,7 +317,16 @@ func (l *load) syncedAt() string {
 // Write streams the batch to the server.
 func (l *load) Write(ctx context.Context, batch arrow.RecordBatch) error {
 	defer batch.Release()
-	return l.d.fail("load", l.target.String(), l.rows.write(ctx, batch))
+	var err error
+	switch {
+	case l.rows == nil: // nothing to delete from
+		err = ctx.Err()
+	case l.req.Careful:
+		err = l.writeCarefully(ctx, batch)
+	default:
+		err = l.rows.write(ctx, batch)
+	}
+	return l.d.fail("load", l.target.String(), err)
 }
 
 // Commit makes the rows visible, by one rename or one transaction.
@@ -417,49 +335,80 @@ func (l *load) Commit(ctx context.Context) (connectors.LoadResult, error) {
 		_ = l.abort(context.WithoutCancel(ctx))
 		return connectors.LoadResult{}, l.d.fail("load", l.target.String(), err)
 	}
-	result := connectors.LoadResult{Rows: l.rows.sent}
-	if l.req.Raw != nil {
-		result.RawRows = l.rows.sent
+	var result connectors.LoadResult
+	switch {
+	case removes(l.req.Mode):
+		result.Deleted = l.deleted
+		if l.req.Raw != nil && !l.req.Retain.Mark {
+			result.RawRows = l.deleted
+		}
+	default:
+		result.Rows = l.rows.sent
+		if l.req.Raw != nil {
+			result.RawRows = l.rows.sent
+		}
 	}
-	// What is left to do no longer bears on the outcome; the next load would do it too.
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
-	defer cancel()
-	if l.fresh {
-		_ = l.drop(ending, l.old)
-	}
-	l.release(ending)
+	l.end(ctx)
 	return result, nil
 }
 
+// end does what is left and no longer bears on the outcome; the next load would do it too.
+func (l *load) end(ctx context.Context, leftovers ...connectors.TableRef) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	defer cancel()
+	if l.fresh {
+		_ = l.drop(ctx, append(leftovers, l.old)...)
+	}
+	l.release(ctx)
+}
+
 func (l *load) commit(ctx context.Context) error {
+	if l.rows == nil {
+		return ctx.Err()
+	}
 	if err := l.rows.finish(ctx); err != nil {
 		return err
 	}
-	if l.req.Raw == nil && l.fresh {
-		return l.swap(ctx)
-	}
-	from := "SELECT " + connectors.QuoteList(connectors.ColumnNames(l.req.Columns), '`') + ", " + l.metaValues() +
-		" FROM " + qualified(l.rows.table) + " ORDER BY " + ident(loadOrder)
-	into := l.target
-	if l.req.Raw != nil {
-		from = l.fromStaging()
-		if l.fresh {
-			into = l.shadow
+	switch {
+	case removes(l.req.Mode):
+		return l.remove(ctx)
+	case l.into != nil && !l.req.Careful:
+		if err := l.begun(ctx); err != nil {
+			return err
 		}
-	} else if _, err := l.ss.exec(ctx, "START TRANSACTION"); err != nil {
-		return err
+		if err := l.into(ctx); err != nil {
+			return err
+		}
 	}
-	if err := l.fill(ctx, into, from); err != nil {
-		return err
+	if l.open {
+		if _, err := l.ss.exec(ctx, "COMMIT"); err != nil {
+			return err
+		}
+		l.committed = true
 	}
-	if _, err := l.ss.exec(ctx, "COMMIT"); err != nil {
-		return err
-	}
-	l.committed = true
 	if l.fresh {
 		return l.swap(ctx)
 	}
 	return nil
+}
+
+// begun opens the transaction that changes an existing target, if it is not open, and makes room in it.
+func (l *load) begun(ctx context.Context) error {
+	if !l.open {
+		if _, err := l.ss.exec(ctx, "START TRANSACTION"); err != nil {
+			return err
+		}
+		l.open = true
+	}
+	if l.req.Mode != connectors.ReplaceWindow || l.fresh {
+		return nil
+	}
+	where, err := l.windowCondition()
+	if err != nil {
+		return err
+	}
+	_, err = l.ss.exec(ctx, "DELETE FROM "+qualified(l.target)+" WHERE "+where)
+	return err
 }
 
 func (l *load) metaValues() string {
@@ -467,17 +416,8 @@ func (l *load) metaValues() string {
 	return meta[0][1] + ", " + meta[1][1]
 }
 
-// fill brings the selected rows into a table, as the mode says.
-func (l *load) fill(ctx context.Context, into connectors.TableRef, from string) error {
-	if l.req.Mode == connectors.ReplaceWindow && !l.fresh {
-		where, err := l.windowCondition()
-		if err != nil {
-			return err
-		}
-		if _, err := l.ss.exec(ctx, "DELETE FROM "+qualified(into)+" WHERE "+where); err != nil {
-			return err
-		}
-	}
+// bring inserts the selected rows into a table, as the mode says.
+func (l *load) bring(ctx context.Context, into connectors.TableRef, from string) error {
 	names := append(connectors.ColumnNames(l.req.Columns), connectors.MetaRunID, connectors.MetaSyncedAt)
 	statement := "INSERT INTO " + qualified(into) + " (" + connectors.QuoteList(names, '`') + ") " + from
 	if l.req.Mode == connectors.Merge {
@@ -496,9 +436,10 @@ func (l *load) fill(ctx context.Context, into connectors.TableRef, from string) 
 	if err := l.ss.warnings(ctx); err != nil {
 		return err
 	}
-	if l.req.Mode != connectors.Merge && affected != l.rows.sent {
-		return fmt.Errorf("%d rows were sent and %d arrived", l.rows.sent, affected)
+	if want := l.rows.sent - l.brought; l.req.Mode != connectors.Merge && affected != want {
+		return fmt.Errorf("%d rows were sent and %d arrived", want, affected)
 	}
+	l.brought = l.rows.sent
 	return nil
 }
 
@@ -574,7 +515,10 @@ func (l *load) undo(ctx context.Context) error {
 			return err
 		}
 	}
-	if !l.fresh {
+	switch {
+	case l.parts != nil:
+		return l.undoParts(ctx)
+	case !l.fresh:
 		return nil
 	}
 	return l.drop(ctx, l.shadow)

@@ -20,12 +20,41 @@ const (
 // are never there to build from.
 type staging struct {
 	table connectors.TableRef
-	after string // the last _arus_id before this load
+	first string // the last _arus_id before this load
+	after string // and the last one whose row has been brought into the typed table
 	made  bool   // this load created it
 }
 
 // beginRaw makes the staging table if need be and opens the transaction.
 func (l *load) beginRaw(ctx context.Context) error {
+	if err := l.openStaging(ctx); err != nil {
+		return err
+	}
+	into := l.target
+	if l.fresh {
+		into = l.shadow
+	}
+	l.into = func(ctx context.Context) error { return l.bring(ctx, into, l.fromStaging()) }
+	l.rows = l.stager(l.staging.table)
+	return nil
+}
+
+// openStaging makes the staging table if need be, opens the transaction and finds where the load's rows begin.
+func (l *load) openStaging(ctx context.Context) error {
+	if err := l.makeStaging(ctx); err != nil {
+		return err
+	}
+	if _, err := l.ss.exec(ctx, "START TRANSACTION"); err != nil {
+		return err
+	}
+	l.open = true
+	var err error
+	l.staging.first, err = l.lastStaged(ctx)
+	l.staging.after = l.staging.first
+	return err
+}
+
+func (l *load) makeStaging(ctx context.Context) error {
 	ref, err := l.d.complete(l.req.Raw.Table)
 	if err != nil {
 		return err
@@ -35,36 +64,36 @@ func (l *load) beginRaw(ctx context.Context) error {
 		return err
 	}
 	kind, err := l.ss.tableType(ctx, ref)
-	if err != nil {
+	if err != nil || kind != "" {
 		return err
 	}
-	if kind == "" {
-		if err := l.createStaging(ctx); err != nil {
-			return err
-		}
-		l.staging.made = true
-	}
-	if _, err := l.ss.exec(ctx, "START TRANSACTION"); err != nil {
-		return err
-	}
-	row, err := l.ss.queryRow(ctx, "SELECT COALESCE(MAX("+ident(rawID)+"), 0) FROM "+qualified(ref))
-	if err != nil {
-		return err
-	}
-	l.staging.after = row[0].String
-	l.rows = &appender{
-		ss: l.ss, table: ref, object: l.target.String(), columns: l.req.Columns, json: true,
-		fixed: [][2]string{{rawRunID, literal(l.req.RunID)}, {rawExtracted, l.syncedAt()}},
-	}
-	return nil
+	l.staging.made = true
+	return l.createStaging(ctx, "TABLE", ref)
 }
 
-func (l *load) createStaging(ctx context.Context) error {
-	run, err := l.ss.flavour.targetColumns(l.staging.table.String(), []connectors.Column{{Name: rawRunID, Type: connectors.Type{Kind: connectors.UUID}}}, nil)
+func (l *load) lastStaged(ctx context.Context) (string, error) {
+	row, err := l.ss.queryRow(ctx, "SELECT COALESCE(MAX("+ident(rawID)+"), 0) FROM "+qualified(l.staging.table))
+	if err != nil {
+		return "", err
+	}
+	return row[0].String, nil
+}
+
+// stager appends rows to a table of the staging table's form.
+func (l *load) stager(table connectors.TableRef) *appender {
+	return &appender{
+		ss: l.ss, table: table, object: l.target.String(), columns: l.req.Columns, json: true,
+		fixed: [][2]string{{rawRunID, literal(l.req.RunID)}, {rawExtracted, l.syncedAt()}},
+	}
+}
+
+// createStaging makes a table or a temporary table of the staging table's form.
+func (l *load) createStaging(ctx context.Context, what string, ref connectors.TableRef) error {
+	run, err := l.ss.flavour.targetColumns(ref.String(), []connectors.Column{{Name: rawRunID, Type: connectors.Type{Kind: connectors.UUID}}}, nil)
 	if err != nil {
 		return err
 	}
-	_, err = l.ss.exec(ctx, "CREATE TABLE IF NOT EXISTS "+qualified(l.staging.table)+" ("+
+	_, err = l.ss.exec(ctx, "CREATE "+what+" IF NOT EXISTS "+qualified(ref)+" ("+
 		ident(rawID)+" bigint NOT NULL AUTO_INCREMENT PRIMARY KEY, "+run[0].ddl()+", "+
 		ident(rawExtracted)+" datetime(6) NOT NULL COMMENT "+literal(commentPrefix+connectors.TimestampTZ.String())+", "+
 		ident(rawData)+" json NOT NULL) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4")
@@ -100,26 +129,30 @@ func (l *load) undoRaw(ctx context.Context) error {
 	case l.staging.made:
 		return l.drop(ctx, l.staging.table)
 	case l.committed:
-		_, err := l.ss.exec(ctx, "DELETE FROM "+qualified(l.staging.table)+" WHERE "+l.staged())
+		_, err := l.ss.exec(ctx, "DELETE FROM "+qualified(l.staging.table)+" WHERE "+l.staged(l.staging.first))
 		return err
 	}
 	return nil
 }
 
-// staged is the condition on the staging table for this load's rows.
-func (l *load) staged() string {
-	return ident(rawID) + " > " + l.staging.after + " AND " + ident(rawRunID) + " = " + literal(l.req.RunID)
+// staged is the condition on the staging table for this load's rows after one.
+func (l *load) staged(after string) string {
+	return ident(rawID) + " > " + after + " AND " + ident(rawRunID) + " = " + literal(l.req.RunID)
 }
 
 // fromStaging selects this load's rows in the columns of the typed table.
 func (l *load) fromStaging() string {
-	exprs := make([]string, 0, len(l.columns)+1)
-	for _, c := range l.columns {
-		exprs = append(exprs, l.ss.flavour.fromJSON(c.Column))
+	return "SELECT " + l.unpacked() + ", " + l.metaValues() + " FROM " + qualified(l.staging.table) +
+		" WHERE " + l.staged(l.staging.after) + " ORDER BY " + ident(rawID)
+}
+
+// unpacked lists the columns of the typed table as expressions over _data.
+func (l *load) unpacked() string {
+	exprs := make([]string, len(l.columns))
+	for i, c := range l.columns {
+		exprs[i] = l.ss.flavour.fromJSON(c.Column)
 	}
-	exprs = append(exprs, l.metaValues())
-	return "SELECT " + strings.Join(exprs, ", ") + " FROM " + qualified(l.staging.table) +
-		" WHERE " + l.staged() + " ORDER BY " + ident(rawID)
+	return strings.Join(exprs, ", ")
 }
 
 // fromJSON takes a column's exact value out of _data. Scalars come as their
