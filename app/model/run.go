@@ -55,6 +55,16 @@ func TriggerTypes() []TriggerType {
 	return []TriggerType{TriggerScheduled, TriggerManual, TriggerBackfill, TriggerFullRefresh}
 }
 
+// RunWork is what a run does.
+type RunWork string
+
+// The kinds of work: copying tables, loading dead letters again, building targets anew from raw rows.
+const (
+	WorkCopy    RunWork = "copy"
+	WorkLetters RunWork = "letters"
+	WorkRebuild RunWork = "rebuild"
+)
+
 // RunCounts says what became of the rows of a run: Read = Loaded + Filtered + DeadLetters.
 type RunCounts struct {
 	Read        int64 `json:"rows_read"`
@@ -71,6 +81,7 @@ type Run struct {
 	UserID       string         `json:"user_id,omitempty"` // who started it, empty: the schedule, or the account is gone
 	Status       RunStatus      `json:"status"`
 	Trigger      TriggerType    `json:"trigger_type"`
+	Work         RunWork        `json:"work"`
 	StartedAt    time.Time      `json:"started_at"`
 	FinishedAt   time.Time      `json:"finished_at,omitzero"` // zero: still running
 	DurationMS   int64          `json:"duration_ms"`

@@ -8,13 +8,13 @@ import (
 )
 
 const runColumns = `id, pipeline_id, user_id, status, trigger_type, started_at, finished_at, duration_ms, rows_synced, rows_read,
-	rows_loaded, rows_filtered, dead_letters, error_message, created_at`
+	rows_loaded, rows_filtered, dead_letters, error_message, created_at, work`
 
 func scanRun(row scanner) (model.Run, error) {
 	var r model.Run
 	err := row.Scan(&r.ID, &r.PipelineID, null(&r.UserID, ""), null(&r.Status, model.RunRunning), null(&r.Trigger, model.TriggerScheduled),
 		timeScanner{&r.StartedAt}, timeScanner{&r.FinishedAt}, null(&r.DurationMS, 0), null(&r.RowsSynced, 0), &r.Counts.Read,
-		&r.Counts.Loaded, &r.Counts.Filtered, &r.Counts.DeadLetters, null(&r.ErrorMessage, ""), timeScanner{&r.CreatedAt})
+		&r.Counts.Loaded, &r.Counts.Filtered, &r.Counts.DeadLetters, null(&r.ErrorMessage, ""), timeScanner{&r.CreatedAt}, &r.Work)
 	return r, err
 }
 
@@ -54,6 +54,9 @@ func (s *Store) StartRun(ctx context.Context, r *model.Run) error {
 	if row.Trigger == "" {
 		row.Trigger = model.TriggerScheduled
 	}
+	if row.Work == "" {
+		row.Work = model.WorkCopy
+	}
 	if !model.CanMove("", row.Status) {
 		return &RunStateError{To: row.Status}
 	}
@@ -78,10 +81,10 @@ func (s *Store) StartRun(ctx context.Context, r *model.Run) error {
 			}
 		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO arus_run_logs_runs (`+runColumns+`)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			row.ID, row.PipelineID, orNull(row.UserID), row.Status, row.Trigger, stamp(row.StartedAt), stamp(row.FinishedAt),
 			duration(row), row.RowsSynced, row.Counts.Read, row.Counts.Loaded, row.Counts.Filtered, row.Counts.DeadLetters,
-			orNull(row.ErrorMessage), stamp(row.CreatedAt))
+			orNull(row.ErrorMessage), stamp(row.CreatedAt), row.Work)
 		return err
 	})
 	if err != nil {
@@ -251,9 +254,9 @@ func saveTableStat(ctx context.Context, tx *sql.Tx, t *model.RunTableStat) error
 	return err
 }
 
-// LatestSuccess returns the newest run of a pipeline that succeeded, ErrNotFound when none has.
+// LatestSuccess returns the newest run of a pipeline that copied its tables with success, ErrNotFound when none has.
 func (s *Store) LatestSuccess(ctx context.Context, pipelineID string) (model.Run, error) {
 	run, err := scanRun(s.reader.QueryRowContext(ctx, `SELECT `+runColumns+` FROM arus_run_logs_runs
-		WHERE pipeline_id = ? AND status = 'success' ORDER BY started_at DESC, id DESC LIMIT 1`, pipelineID))
+		WHERE pipeline_id = ? AND status = 'success' AND work = 'copy' ORDER BY started_at DESC, id DESC LIMIT 1`, pipelineID))
 	return run, fail(err, "get the latest success of pipeline %s", pipelineID)
 }

@@ -67,6 +67,7 @@ ALTER TABLE arus_config_pipeline_tables ADD COLUMN soft_delete_column TEXT CHECK
 ALTER TABLE arus_config_pipeline_tables ADD COLUMN soft_delete TEXT CHECK (soft_delete IN ('keep', 'remove'));
 ALTER TABLE arus_config_pipeline_tables ADD COLUMN deletes TEXT CHECK (deletes IN ('ignore', 'delete', 'mark'));
 
+ALTER TABLE arus_run_logs_runs ADD COLUMN work TEXT NOT NULL DEFAULT 'copy' CHECK (work IN ('copy', 'letters', 'rebuild'));
 ALTER TABLE arus_run_logs_run_table_stats ADD COLUMN rows_deleted INTEGER NOT NULL DEFAULT 0;
 
 -- Quality results know a third check. SQLite changes no CHECK in place.
