@@ -53,6 +53,7 @@ type db struct {
 	config  *pgconn.Config
 	address string // host:port, for errors
 	user    string
+	major   int // of the server
 
 	mu     sync.Mutex
 	idle   []*pgconn.PgConn
@@ -77,6 +78,7 @@ func open(ctx context.Context, cfg connectors.Config) (*db, error) {
 			Err: fmt.Errorf("the server is PostgreSQL %s", conn.ParameterStatus("server_version")), Hint: "PostgreSQL 10 or later is needed",
 		}
 	}
+	d.major = major(conn)
 	d.release(conn)
 	return d, nil
 }

@@ -42,7 +42,7 @@ LEFT JOIN LATERAL (
   ) k
 ) e ON c.relkind IN ('r', 'p', 'm')
 WHERE c.relkind = ANY ($1::pg_catalog."char"[]) AND NOT c.relispartition AND n.nspname = ANY ($2::pg_catalog.text[])
-  AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+  AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relname !~ '^_arus_part_[0-9a-f]{16}_'
   AND ($3::pg_catalog.text[] = '{}' OR c.relname = ANY ($3::pg_catalog.text[]))
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
     WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e')

@@ -5,11 +5,11 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"hash/fnv"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/google/uuid"
@@ -58,15 +58,23 @@ type load struct {
 	req      connectors.LoadRequest
 	target   *relation // nil when it does not exist yet
 	filling  string    // quoted name of the filling table
-	shadow   string    // bare name of the filling table when it is the shadow
-	runID    string    // literals
+	shadow   string    // bare name of the table that becomes the target
+	into     string    // quoted name of the table that each batch is put into at once; "" = all are at Commit
+	merges   bool      // into has a unique index on the key
+	early    bool      // Replace: the shadow is complete, or the target reshaped, before the rows come
+	runUUID  uuid.UUID
+	runID    string // literals
 	syncedAt string
 	rawBase  int64 // highest _arus_id before this load
 
+	holders []string // Replace: what hangs on the target, once it is known
+	extras  []extra  // Replace: what the target has and the shadow has got already
 	copy    *copyIn
 	encoder encoder
 	chunk   []byte
 	rows    int64
+	result  connectors.LoadResult
+	broken  error // after which there can be no Commit
 	ended   bool
 }
 
@@ -85,8 +93,12 @@ func (d *Destination) Begin(ctx context.Context, req connectors.LoadRequest) (co
 	l.conn = conn
 	l.encoder = encoder{columns: req.Columns, major: major(conn)}
 	if err := l.begin(ctx); err != nil {
+		err = l.failed(ctx, err)
 		l.rollBack()
-		return nil, l.failed(ctx, err)
+		return nil, err
+	}
+	if req.Resume != "" {
+		return &partedLoad{load: l}, nil
 	}
 	return l, nil
 }
@@ -97,91 +109,37 @@ func (l *load) failed(ctx context.Context, err error) error {
 	if fault, ok := errors.AsType[*valueError](err); ok {
 		return typeError(opLoad, l.req.Target.String(), fault.column, fault.hint, fault.err)
 	}
-	schema, user := ident(l.req.Target.Schema), ident(l.user)
-	grant := "GRANT USAGE, CREATE ON SCHEMA " + schema + " TO " + user
-	if l.target != nil {
-		grant += "; GRANT SELECT, INSERT, UPDATE, DELETE ON " + qualified(l.req.Target) + " TO " + user
-	}
-	return l.fail(ctx, opLoad, l.req.Target.String(), grant, err)
+	return l.fail(ctx, opLoad, l.req.Target.String(), l.grantLoad(l.req.Target, l.target != nil), err)
 }
 
-// check lists what is wrong with the request itself.
-func (l *load) check() error {
-	var faults []error
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
-	req := l.req
-	names := []string{req.Target.Schema, req.Target.Name}
-	if req.Raw != nil {
-		names = append(names, req.Raw.Table.Schema, req.Raw.Table.Name)
+// grantLoad is what mends a missing privilege on a target.
+func (d *db) grantLoad(ref connectors.TableRef, exists bool) string {
+	grant := "GRANT USAGE, CREATE ON SCHEMA " + ident(ref.Schema) + " TO " + ident(d.user)
+	if exists {
+		grant += "; GRANT SELECT, INSERT, UPDATE, DELETE ON " + qualified(ref) + " TO " + ident(d.user)
 	}
-	for _, name := range names {
-		if name == "" {
-			fault("a target needs a schema and a name")
-		}
-	}
-	if len(req.Columns) == 0 {
-		fault("a load needs columns")
-	}
-	seen := map[string]bool{}
-	for _, c := range req.Columns {
-		names = append(names, c.Name)
-		if seen[c.Name] {
-			fault("column %q stands twice", c.Name)
-		}
-		if isMeta(c.Name) {
-			fault("column %q is one that every target gets: rename or leave out the source's", c.Name)
-		}
-		seen[c.Name] = true
-	}
-	for _, name := range names {
-		if len(name) > maxIdentifier || strings.IndexByte(name, 0) >= 0 {
-			fault("the name %q is longer than %d bytes or holds a NUL", name, maxIdentifier)
-		}
-	}
-	for _, k := range req.Key {
-		if !seen[k] {
-			fault("key column %q is not one of the load's", k)
-		}
-	}
-	id, err := uuid.Parse(req.RunID)
-	if err != nil {
-		fault("run id: %w", err)
-	}
-	l.runID = mustLiteral(id.String()) + "::pg_catalog.uuid"
-	synced := connectors.AppendTimestamp(nil, arrow.Timestamp(req.SyncedAt.UnixMicro()), 'T')
-	l.syncedAt = mustLiteral(historic(string(synced)+"Z")) + "::pg_catalog.timestamptz"
-	switch req.Mode {
-	case connectors.Replace:
-	case connectors.Merge:
-		if len(req.Key) == 0 {
-			fault("a merge needs a key")
-		}
-	case connectors.ReplaceWindow:
-		if req.Window == nil {
-			fault("replacing a window needs the window")
-		} else if _, err := condition(*req.Window); err != nil {
-			faults = append(faults, err)
-		}
-	default:
-		fault("the mode %s is unknown", req.Mode)
-	}
-	return errors.Join(faults...)
+	return grant
+}
+
+// keysOnly says that the load's rows are keys.
+func (l *load) keysOnly() bool {
+	return l.req.Mode == connectors.Retain || l.req.Mode == connectors.Remove
 }
 
 func (l *load) begin(ctx context.Context) error {
-	schemas := []string{l.req.Target.Schema}
-	if l.req.Raw != nil && l.req.Raw.Table.Schema != schemas[0] {
+	var schemas []string
+	if !l.keysOnly() {
+		schemas = append(schemas, l.req.Target.Schema)
+	}
+	if l.req.Raw != nil && !slices.Contains(schemas, l.req.Raw.Table.Schema) {
 		schemas = append(schemas, l.req.Raw.Table.Schema)
 	}
 	for _, schema := range schemas {
-		if err := l.ensureSchema(ctx, schema); err != nil {
+		if err := l.ensureSchema(ctx, l.conn, schema); err != nil {
 			return err
 		}
 	}
-	if err := exec(ctx, l.conn, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"); err != nil {
-		return err
-	}
-	if err := l.takeLock(ctx); err != nil {
+	if err := lockTarget(ctx, l.conn, opLoad, l.req.Target, l.req.Wait()); err != nil {
 		return err
 	}
 	var err error
@@ -191,43 +149,55 @@ func (l *load) begin(ctx context.Context) error {
 	if err := l.checkTarget(); err != nil {
 		return err
 	}
-	if l.req.Raw != nil {
+	if l.req.Raw != nil && l.req.Resume == "" {
 		if err := l.prepareStaging(ctx); err != nil {
 			return err
 		}
+		if err := l.findRawBase(ctx); err != nil {
+			return err
+		}
 	}
-	return l.makeFilling(ctx)
-}
-
-// takeLock takes the target's lock until the transaction ends.
-func (l *load) takeLock(ctx context.Context) error {
-	if err := exec(ctx, l.conn, "SET LOCAL lock_timeout = "+strconv.FormatInt(l.req.Wait().Milliseconds(), 10)); err != nil {
+	if err := l.sweepParts(ctx); err != nil {
 		return err
 	}
-	_, err := query(ctx, l.conn, "SELECT pg_catalog.pg_advisory_xact_lock($1)", lockKey(l.req.Target))
+	if err := l.makeFilling(ctx); err != nil {
+		return err
+	}
+	if l.req.Careful && !l.keysOnly() && l.req.Resume == "" {
+		return l.beginCarefully(ctx)
+	}
+	return nil
+}
+
+// lockTarget begins a transaction that holds the target's lock until it ends.
+func lockTarget(ctx context.Context, conn *pgconn.PgConn, op string, ref connectors.TableRef, wait time.Duration) error {
+	if err := exec(ctx, conn, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = "+strconv.FormatInt(wait.Milliseconds(), 10)); err != nil {
+		return err
+	}
+	_, err := query(ctx, conn, "SELECT pg_catalog.pg_advisory_xact_lock($1)", lockKey(ref))
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "55P03" {
 		return &connectors.Error{
-			Kind: connectors.KindConflict, Op: opLoad, Object: l.req.Target.String(),
+			Kind: connectors.KindConflict, Op: op, Object: ref.String(),
 			Err: errors.New("another load of this table is under way"), Hint: "wait for it to end, or stop the other Arus",
 		}
 	}
 	if err != nil {
 		return err
 	}
-	return exec(ctx, l.conn, "SET LOCAL lock_timeout = 0")
+	return exec(ctx, conn, "SET LOCAL lock_timeout = 0")
 }
 
-func (l *load) ensureSchema(ctx context.Context, schema string) error {
-	rows, err := query(ctx, l.conn, "SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1", schema)
+func (d *db) ensureSchema(ctx context.Context, conn *pgconn.PgConn, schema string) error {
+	rows, err := query(ctx, conn, "SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1", schema)
 	if err != nil || len(rows) > 0 {
 		return err
 	}
-	err = exec(ctx, l.conn, "CREATE SCHEMA IF NOT EXISTS "+ident(schema))
+	err = exec(ctx, conn, "CREATE SCHEMA IF NOT EXISTS "+ident(schema))
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && (e.Code == "23505" || e.Code == "42P06") {
 		return nil // another load made it at the same moment
 	}
-	grant := "GRANT CREATE ON DATABASE " + ident(l.config.Database) + " TO " + ident(l.user)
-	return l.fail(ctx, "create schema", schema, grant, err)
+	grant := "GRANT CREATE ON DATABASE " + ident(d.config.Database) + " TO " + ident(d.user)
+	return d.fail(ctx, "create schema", schema, grant, err)
 }
 
 // lockKey names a target among advisory locks, which are per database.
@@ -237,81 +207,21 @@ func lockKey(ref connectors.TableRef) string {
 	return strconv.FormatInt(int64(h.Sum64()), 10)
 }
 
-// checkTarget refuses a target that the load cannot be merged into, before any
-// row has travelled.
-func (l *load) checkTarget() error {
-	if l.target == nil {
-		return nil
-	}
-	refuse := func(kind connectors.ErrorKind, hint, format string, args ...any) error {
-		return &connectors.Error{Kind: kind, Op: opLoad, Object: l.req.Target.String(), Err: fmt.Errorf(format, args...), Hint: hint}
-	}
-	if l.target.kind != 'r' && l.target.kind != 'p' {
-		return refuse(connectors.KindConflict, "load into another name, or drop it", "the target is a view or a foreign table")
-	}
-	if l.req.Mode == connectors.Replace {
-		return nil
-	}
-	var missing []string
-	for _, c := range l.req.Columns {
-		have, ok := l.target.exact(c.Name)
-		if !ok {
-			missing = append(missing, ident(c.Name)+" "+native(c.Type))
-			continue
-		}
-		if why := narrows(c.Type, have.Type); why != "" {
-			return refuse(connectors.KindType, "alter the column, or run a full refresh", "column %q: %s", c.Name, why)
-		}
-	}
-	for _, meta := range []string{connectors.MetaRunID + " uuid", connectors.MetaSyncedAt + " timestamptz DEFAULT now()"} {
-		if name, _, _ := strings.Cut(meta, " "); !l.target.has(name) {
-			missing = append(missing, meta)
-		}
-	}
-	if len(missing) > 0 {
-		return refuse(connectors.KindNotFound, "run a full refresh, or: ALTER TABLE "+qualified(l.req.Target)+" ADD COLUMN "+strings.Join(missing, ", ADD COLUMN "),
-			"the target has no column %s", strings.Join(missing, ", "))
-	}
-	if l.req.Mode == connectors.Merge && !slices.ContainsFunc(l.target.uniques, func(columns []string) bool { return sameSet(columns, l.req.Key) }) {
-		return refuse(connectors.KindConstraint, "run a full refresh, or: ALTER TABLE "+qualified(l.req.Target)+" ADD PRIMARY KEY ("+connectors.QuoteList(l.req.Key, '"')+")",
-			"the target has no unique index on %s", strings.Join(l.req.Key, ", "))
-	}
-	return nil
-}
+// temporary is the filling table of a load that does not fill a shadow directly.
+const temporary = "pg_temp._arus_load"
 
-func (r *relation) exact(name string) (connectors.Column, bool) {
-	i := slices.IndexFunc(r.Columns, func(c connectors.Column) bool { return c.Name == name })
-	if i < 0 {
-		return connectors.Column{}, false
-	}
-	return r.Columns[i], true
-}
-
-func (r *relation) has(name string) bool { _, ok := r.exact(name); return ok }
-
-func sameSet(a, b []string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for _, s := range a {
-		if !slices.Contains(b, s) {
-			return false
-		}
-	}
-	return true
-}
-
-// makeFilling creates the table that the rows go into. A shadow carries the
-// metadata as defaults, so that no row needs to; the constraints come later.
+// makeFilling creates the table that the rows go into.
 func (l *load) makeFilling(ctx context.Context) error {
-	if l.req.Mode == connectors.Replace {
-		suffix := make([]byte, 6)
-		_, _ = rand.Read(suffix) // never fails
-		l.shadow = "_arus_new_" + hex.EncodeToString(suffix)
+	switch {
+	case l.req.Resume != "":
+		return l.resume(ctx)
+	case l.req.Mode == connectors.Replace:
+		l.shadow = shadowName()
 		l.filling = qualified(connectors.TableRef{Schema: l.req.Target.Schema, Name: l.shadow})
-		return exec(ctx, l.conn, "CREATE TABLE "+l.filling+" ("+l.columnList(true)+l.metaList(l.syncedAt, " DEFAULT "+l.runID)+")")
-	}
-	if l.target == nil {
+		return exec(ctx, l.conn, l.createShadow())
+	case l.keysOnly():
+		return l.makeKeys(ctx)
+	case l.target == nil:
 		sql := "CREATE TABLE " + qualified(l.req.Target) + " (" + l.columnList(true) + l.metaList("pg_catalog.now()", "")
 		if len(l.req.Key) > 0 {
 			sql += ", CONSTRAINT " + ident(keyName(l.req.Target.Name)) + " PRIMARY KEY (" + connectors.QuoteList(l.req.Key, '"') + ")"
@@ -320,8 +230,24 @@ func (l *load) makeFilling(ctx context.Context) error {
 			return err
 		}
 	}
-	l.filling = "pg_temp._arus_load"
+	return l.makeTemporary(ctx)
+}
+
+func (l *load) makeTemporary(ctx context.Context) error {
+	l.filling = temporary
 	return exec(ctx, l.conn, "CREATE TEMPORARY TABLE "+l.filling+" ("+l.columnList(false)+") ON COMMIT DROP")
+}
+
+func shadowName() string {
+	suffix := make([]byte, 6)
+	_, _ = rand.Read(suffix) // never fails
+	return "_arus_new_" + hex.EncodeToString(suffix)
+}
+
+// createShadow makes a table that carries the metadata as defaults, so that no
+// row needs to; the key comes later.
+func (l *load) createShadow() string {
+	return "CREATE TABLE " + l.filling + " (" + l.columnList(true) + l.metaList(l.syncedAt, " DEFAULT "+l.runID) + ")"
 }
 
 func (l *load) columnList(constraints bool) string {
@@ -347,12 +273,31 @@ func keyName(table string) string { return connectors.Shorten(table+"_pkey", max
 func (l *load) Write(ctx context.Context, batch arrow.RecordBatch) error {
 	defer batch.Release()
 	if l.ended {
-		return l.failed(ctx, errors.New("the load has ended"))
+		return l.failed(ctx, errEnded)
 	}
-	if err := l.write(ctx, batch); err != nil {
-		return l.failed(ctx, err)
+	if l.broken != nil {
+		return l.failed(ctx, l.broken)
+	}
+	write := l.write
+	if l.into != "" {
+		write = l.writeThrough
+	}
+	if err := write(ctx, batch); err != nil {
+		err = l.failed(ctx, err)
+		if !l.req.Careful || !refusal(err) {
+			l.broken = err
+		}
+		return err
 	}
 	return nil
+}
+
+var errEnded = errors.New("the load has ended")
+
+// refusal says that the server does not want a row for what is in it.
+func refusal(err error) bool {
+	kind := connectors.KindOf(err)
+	return kind == connectors.KindType || kind == connectors.KindConstraint
 }
 
 func (l *load) write(ctx context.Context, batch arrow.RecordBatch) (err error) {
@@ -360,7 +305,7 @@ func (l *load) write(ctx context.Context, batch arrow.RecordBatch) (err error) {
 		return context.Cause(ctx)
 	}
 	row := l.encoder.row
-	if l.req.Raw == nil {
+	if l.req.Raw == nil || l.keysOnly() {
 		err = l.encoder.bind(batch)
 	} else {
 		row, err = l.rawRow(batch)
@@ -393,14 +338,18 @@ func (l *load) startCopy(ctx context.Context) (err error) {
 	if l.copy != nil {
 		return nil
 	}
-	sql := "COPY " + l.filling + " (" + connectors.QuoteList(connectors.ColumnNames(l.req.Columns), '"') + ") FROM STDIN (FORMAT binary"
-	switch {
-	case l.req.Raw != nil:
-		sql = "COPY " + qualified(l.req.Raw.Table) + " (_arus_run_id, _data) FROM STDIN (FORMAT binary"
-	case l.shadow != "":
-		sql += ", FREEZE" // the shadow is this transaction's own, nobody sees its rows early
+	if l.req.Raw != nil && !l.keysOnly() {
+		return l.beginCopy(ctx, copyRaw(l.rawFilling()))
 	}
-	l.copy = startCopy(ctx, l.conn, sql+")")
+	freeze := ""
+	if l.shadow != "" && l.into == "" && l.req.Resume == "" {
+		freeze = ", FREEZE" // the shadow is this transaction's own, nobody sees its rows early
+	}
+	return l.beginCopy(ctx, "COPY "+l.filling+" ("+l.columnNames()+") FROM STDIN (FORMAT binary"+freeze+")")
+}
+
+func (l *load) beginCopy(ctx context.Context, sql string) (err error) {
+	l.copy = startCopy(ctx, l.conn, sql)
 	if l.chunk, err = l.copy.buffer(ctx); err != nil {
 		return err
 	}
@@ -409,76 +358,123 @@ func (l *load) startCopy(ctx context.Context) (err error) {
 }
 
 // finishCopy sends the last chunk and the trailer.
-func (l *load) finishCopy(ctx context.Context) error {
+func (l *load) finishCopy(ctx context.Context) (rows int64, err error) {
 	if l.copy == nil {
-		return nil
+		return 0, nil
 	}
 	if err := l.copy.send(ctx, append(l.chunk, 0xff, 0xff)); err != nil {
-		return err
+		return 0, err
 	}
 	c := l.copy
 	l.copy, l.chunk = nil, nil
-	rows, err := c.wait(ctx)
-	l.rows = rows
-	return err
+	return c.wait(ctx)
 }
 
 // Commit makes the rows the target's. A failed commit has rolled back.
 func (l *load) Commit(ctx context.Context) (connectors.LoadResult, error) {
+	return l.commitWith(ctx, l.commit)
+}
+
+func (l *load) commitWith(ctx context.Context, commit func(context.Context) error) (connectors.LoadResult, error) {
 	if l.ended {
-		return connectors.LoadResult{}, l.failed(ctx, errors.New("the load has ended"))
+		return connectors.LoadResult{}, l.failed(ctx, errEnded)
 	}
-	if err := l.commit(ctx); err != nil {
+	err := l.broken
+	if err == nil {
+		err = commit(ctx)
+	}
+	if err != nil {
 		err = l.failed(ctx, err)
 		l.rollBack()
 		return connectors.LoadResult{}, err
 	}
 	l.ended = true
 	l.release(l.conn)
-	result := connectors.LoadResult{Rows: l.rows}
+	l.result.Rows += l.rows
 	if l.req.Raw != nil {
-		result.RawRows = l.rows
+		l.result.RawRows += l.rows
 	}
-	return result, nil
+	return l.result, nil
 }
 
-func (l *load) commit(ctx context.Context) (err error) {
-	if err := l.finishCopy(ctx); err != nil {
+func (l *load) commit(ctx context.Context) error {
+	if err := l.fill(ctx); err != nil {
 		return err
 	}
-	if l.req.Raw != nil {
-		if err := l.buildFromStaging(ctx); err != nil {
-			return err
-		}
-	}
-	switch l.req.Mode {
-	case connectors.Replace:
-		err = l.replace(ctx)
-	case connectors.Merge:
-		err = l.merge(ctx)
-	case connectors.ReplaceWindow:
-		err = l.replaceWindow(ctx)
-	}
-	if err != nil {
+	if err := l.install(ctx); err != nil {
 		return err
 	}
 	return exec(ctx, l.conn, "COMMIT")
+}
+
+// fill brings the last rows on their way into the filling table.
+func (l *load) fill(ctx context.Context) error {
+	rows, err := l.finishCopy(ctx)
+	if err != nil || l.keysOnly() {
+		return err
+	}
+	l.rows += rows
+	if l.req.Raw != nil && l.into == "" && rows > 0 {
+		return l.buildFromStaging(ctx)
+	}
+	return nil
+}
+
+// install does with the filled rows what the mode says.
+func (l *load) install(ctx context.Context) error {
+	switch l.req.Mode {
+	case connectors.Replace:
+		return l.replace(ctx)
+	case connectors.Retain, connectors.Remove:
+		return l.deleteKeys(ctx)
+	case connectors.ReplaceWindow:
+		if l.into != "" {
+			return nil
+		}
+		if err := l.emptyWindow(ctx); err != nil {
+			return err
+		}
+		return l.insert(ctx, qualified(l.req.Target))
+	case connectors.Merge:
+		if l.into != "" {
+			return nil
+		}
+		return l.merge(ctx, qualified(l.req.Target))
+	}
+	return nil
 }
 
 func (l *load) columnNames() string {
 	return connectors.QuoteList(connectors.ColumnNames(l.req.Columns), '"')
 }
 
-func (l *load) insertInto() string {
-	return "INSERT INTO " + qualified(l.req.Target) + " (" + l.columnNames() + ", " + connectors.MetaRunID + ", " + connectors.MetaSyncedAt + ") "
+func (l *load) insertInto(table string) string {
+	return "INSERT INTO " + table + " (" + l.columnNames() + ", " + connectors.MetaRunID + ", " + connectors.MetaSyncedAt + ") "
 }
 
 func (l *load) selectFilled() string { return l.columnNames() + ", " + l.runID + ", " + l.syncedAt }
 
+func (l *load) insert(ctx context.Context, table string) error {
+	return exec(ctx, l.conn, l.insertInto(table)+"SELECT "+l.selectFilled()+" FROM "+l.filling)
+}
+
 // merge upserts the filled rows. Only when a key occurs twice among them are
 // they sorted out first: the row written last wins.
-func (l *load) merge(ctx context.Context) error {
+func (l *load) merge(ctx context.Context, table string) error {
+	if err := exec(ctx, l.conn, "SAVEPOINT merge"); err != nil {
+		return err
+	}
+	err := exec(ctx, l.conn, l.insertInto(table)+"SELECT "+l.selectFilled()+" FROM "+l.filling+l.conflict())
+	if e, ok := errors.AsType[*pgconn.PgError](err); !ok || e.Code != "21000" {
+		return err
+	}
 	key := connectors.QuoteList(l.req.Key, '"')
+	return exec(ctx, l.conn, "ROLLBACK TO SAVEPOINT merge; "+l.insertInto(table)+
+		"SELECT DISTINCT ON ("+key+") "+l.selectFilled()+" FROM "+l.filling+" ORDER BY "+key+", ctid DESC"+l.conflict())
+}
+
+// conflict makes an insert an upsert.
+func (l *load) conflict() string {
 	var set []string
 	for _, c := range l.req.Columns {
 		if !slices.Contains(l.req.Key, c.Name) {
@@ -488,25 +484,19 @@ func (l *load) merge(ctx context.Context) error {
 	for _, name := range []string{connectors.MetaRunID, connectors.MetaSyncedAt} {
 		set = append(set, name+" = EXCLUDED."+name)
 	}
-	conflict := " ON CONFLICT (" + key + ") DO UPDATE SET " + strings.Join(set, ", ")
-	if err := exec(ctx, l.conn, "SAVEPOINT merge"); err != nil {
-		return err
-	}
-	err := exec(ctx, l.conn, l.insertInto()+"SELECT "+l.selectFilled()+" FROM "+l.filling+conflict)
-	if e, ok := errors.AsType[*pgconn.PgError](err); !ok || e.Code != "21000" {
-		return err
-	}
-	return exec(ctx, l.conn, "ROLLBACK TO SAVEPOINT merge; "+l.insertInto()+
-		"SELECT DISTINCT ON ("+key+") "+l.selectFilled()+" FROM "+l.filling+" ORDER BY "+key+", ctid DESC"+conflict)
+	return " ON CONFLICT (" + connectors.QuoteList(l.req.Key, '"') + ") DO UPDATE SET " + strings.Join(set, ", ")
 }
 
-func (l *load) replaceWindow(ctx context.Context) error {
+// wholeTable makes a statement that may not see every row fail instead: row
+// security would hide those that have to go.
+const wholeTable = "SET LOCAL row_security = off; "
+
+func (l *load) emptyWindow(ctx context.Context) error {
 	where, err := condition(*l.req.Window)
 	if err != nil {
 		return err
 	}
-	return exec(ctx, l.conn, "DELETE FROM "+qualified(l.req.Target)+" WHERE "+where+"; "+
-		l.insertInto()+"SELECT "+l.selectFilled()+" FROM "+l.filling)
+	return exec(ctx, l.conn, wholeTable+"DELETE FROM "+qualified(l.req.Target)+" WHERE "+where)
 }
 
 // Abort rolls back, which is all there is to remove.
@@ -518,18 +508,22 @@ func (l *load) Abort() error {
 	return nil
 }
 
-// rollBack ends the transaction in a time of its own. If the server does not
-// answer, the connection is cut, and the server rolls back by itself.
 func (l *load) rollBack() {
 	l.ended = true
 	if l.copy != nil {
 		l.copy.abort()
 		l.copy = nil
 	}
+	rollBack(l.conn)
+	l.release(l.conn)
+}
+
+// rollBack ends a transaction in a time of its own. If the server does not
+// answer, the connection is cut, and the server rolls back by itself.
+func rollBack(conn *pgconn.PgConn) {
 	ctx, cancel := context.WithTimeout(context.Background(), cleanupTime)
 	defer cancel()
-	if !l.conn.IsClosed() && l.conn.TxStatus() != 'I' {
-		_ = exec(ctx, l.conn, "ROLLBACK")
+	if !conn.IsClosed() && conn.TxStatus() != 'I' {
+		_ = exec(ctx, conn, "ROLLBACK")
 	}
-	l.release(l.conn)
 }

@@ -349,9 +349,16 @@ func TestReplaceUnderAView(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = load.Commit(t.Context())
-	wantKind(t, err, connectors.KindConstraint, "view seen", `"id"`)
-	f.wantRows("2|b")
+	if _, err = load.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	types := f.text("SELECT c.relname, format_type(atttypid, atttypmod) FROM pg_attribute JOIN pg_class c ON c.oid = attrelid WHERE attname = 'id' AND c.relname IN ('t', 'seen') ORDER BY 1")
+	if diff := cmp.Diff([]string{"seen|bigint", "t|bigint"}, types); diff != "" {
+		t.Error(diff)
+	}
+	if rows := f.text("SELECT * FROM seen"); len(rows) > 0 {
+		t.Errorf("the view shows %v", rows)
+	}
 }
 
 func TestRefusedTargets(t *testing.T) {

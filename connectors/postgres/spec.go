@@ -45,3 +45,10 @@ func New() connectors.Connector {
 		},
 	}
 }
+
+// Holds leaves out what an older server's types lack.
+func (d *Destination) Holds() connectors.Holds {
+	holds := New().Holds
+	holds.NumericNaN = d.major >= 14 // infinite numerics are as old as that
+	return holds
+}

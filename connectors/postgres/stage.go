@@ -8,7 +8,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/google/uuid"
 
 	"arus/connectors"
 )
@@ -16,8 +15,7 @@ import (
 // Raw mode: the rows land as JSON in a staging table that stays, and the typed
 // rows are made from them inside the database, in the same transaction.
 
-// prepareStaging makes the staging table if it is absent and notes where this
-// load's rows begin.
+// prepareStaging makes the staging table if it is absent.
 func (l *load) prepareStaging(ctx context.Context) error {
 	table := qualified(l.req.Raw.Table)
 	have, err := lookUp(ctx, l.conn, l.req.Raw.Table)
@@ -34,14 +32,34 @@ func (l *load) prepareStaging(ctx context.Context) error {
 			"), _arus_run_id uuid NOT NULL, _arus_extracted timestamptz NOT NULL DEFAULT pg_catalog.now(), _data jsonb NOT NULL, "+
 			"CONSTRAINT "+ident(name+"_key")+" PRIMARY KEY (_arus_id)); ALTER SEQUENCE "+sequence+" OWNED BY "+table+"._arus_id")
 	}
-	rows, err := query(ctx, l.conn, "SELECT pg_catalog.max(_arus_id) FROM "+table)
-	if err != nil {
-		return err
-	}
-	if rows[0][0] != nil {
+	return nil
+}
+
+// findRawBase notes where the staging rows to come begin.
+func (l *load) findRawBase(ctx context.Context) error {
+	rows, err := query(ctx, l.conn, "SELECT coalesce(pg_catalog.max(_arus_id), 0) FROM "+l.rawFilling())
+	if err == nil {
 		l.rawBase = number(rows[0][0])
 	}
-	return nil
+	return err
+}
+
+// copyRaw is the COPY of staging rows into a table.
+func copyRaw(table string) string {
+	return "COPY " + table + " (_arus_run_id, _arus_extracted, _data) FROM STDIN (FORMAT binary)"
+}
+
+// startRaw begins a staging tuple, up to the version of jsonb's form; endRaw sets the length of what came after.
+func (l *load) startRaw(dst []byte) (_ []byte, size int) {
+	dst = append(append(dst, 0, 3, 0, 0, 0, 16), l.runUUID[:]...)
+	dst = appendInt64(dst, l.req.SyncedAt.UnixMicro()-epochMicros)
+	size = len(dst)
+	return append(dst, 0, 0, 0, 0, 1), size
+}
+
+func endRaw(dst []byte, size int) []byte {
+	binary.BigEndian.PutUint32(dst[size:], uint32(len(dst)-size-4))
+	return dst
 }
 
 // rawRow gives the function that appends a row of the batch as a staging tuple.
@@ -55,40 +73,48 @@ func (l *load) rawRow(batch arrow.RecordBatch) (func(dst []byte, i int) ([]byte,
 			suspects = append(suspects, c)
 		}
 	}
-	id, err := uuid.Parse(l.req.RunID)
-	if err != nil {
-		return nil, err
-	}
 	return func(dst []byte, i int) ([]byte, error) {
 		for _, c := range suspects {
 			if a := batch.Column(c).(*array.String); !a.IsNull(i) && strings.IndexByte(a.Value(i), 0) >= 0 {
 				return dst, &valueError{column: l.req.Columns[c].Name, err: errNUL}
 			}
 		}
-		dst = append(append(dst, 0, 2, 0, 0, 0, 16), id[:]...)
-		size := len(dst)
-		dst = append(dst, 0, 0, 0, 0, 1) // length, version of jsonb's form
-		dst = connectors.AppendRowJSON(dst, batch, l.req.Columns, i)
-		binary.BigEndian.PutUint32(dst[size:], uint32(len(dst)-size-4))
-		return dst, nil
+		dst, size := l.startRaw(dst)
+		return endRaw(connectors.AppendRowJSON(dst, batch, l.req.Columns, i), size), nil
 	}, nil
 }
 
-// buildFromStaging fills the filling table from this load's staging rows, in
+// buildFromStaging fills the filling table from the staging rows of this load, in
 // the order they were written, so that the later one of two is the later here too.
 func (l *load) buildFromStaging(ctx context.Context) error {
-	fields, exprs := make([]string, len(l.req.Columns)), make([]string, len(l.req.Columns))
-	for i, c := range l.req.Columns {
+	from := l.rawFilling() + " AS s"
+	where := " WHERE s._arus_id > " + strconv.FormatInt(l.rawBase, 10) + " AND s._arus_run_id = " + l.runID
+	sql := ""
+	switch {
+	case l.into != "": // what came with the last batch
+		where = ""
+		sql = "INSERT INTO " + l.stagingTable() + " (_arus_run_id, _arus_extracted, _data) SELECT _arus_run_id, _arus_extracted, _data FROM " + rawTemporary + " ORDER BY _arus_id; "
+	case l.req.Resume != "": // other parts' rows come between this transaction's
+		where += " AND s.xmin::pg_catalog.text = (pg_catalog.txid_current() % 4294967296)::pg_catalog.text"
+	}
+	fields, exprs := stagedColumns(l.req.Columns)
+	return exec(ctx, l.conn, sql+"INSERT INTO "+l.filling+" ("+l.columnNames()+") SELECT "+strings.Join(exprs, ", ")+
+		" FROM "+from+fields+where+" ORDER BY s._arus_id")
+}
+
+// stagedColumns gives what makes a record r of a staging row s, and the
+// expressions of the columns over both.
+func stagedColumns(columns []connectors.Column) (record string, exprs []string) {
+	fields := make([]string, len(columns))
+	for i, c := range columns {
 		kind := "text"
 		if c.Type.Kind == connectors.JSON || c.Type.Kind == connectors.Array {
 			kind = "jsonb"
 		}
 		fields[i] = ident(c.Name) + " pg_catalog." + kind
-		exprs[i] = stagedExpr(c)
+		exprs = append(exprs, stagedExpr(c))
 	}
-	return exec(ctx, l.conn, "INSERT INTO "+l.filling+" ("+l.columnNames()+") SELECT "+strings.Join(exprs, ", ")+
-		" FROM "+qualified(l.req.Raw.Table)+" AS s CROSS JOIN LATERAL pg_catalog.jsonb_to_record(s._data) AS r("+strings.Join(fields, ", ")+")"+
-		" WHERE s._arus_id > "+strconv.FormatInt(l.rawBase, 10)+" AND s._arus_run_id = "+l.runID+" ORDER BY s._arus_id")
+	return " CROSS JOIN LATERAL pg_catalog.jsonb_to_record(s._data) AS r(" + strings.Join(fields, ", ") + ")", exprs
 }
 
 // stagedExpr turns a field of a staging row, spelled by AppendRowJSON, into the
@@ -98,6 +124,8 @@ func stagedExpr(c connectors.Column) string {
 	switch c.Type.Kind {
 	case connectors.JSON: // the record form makes a JSON null a NULL
 		return "(s._data OPERATOR(pg_catalog.->) " + connectors.Quote(c.Name, '\'') + ")::" + native(c.Type)
+	case connectors.Text: // a cast would cut what is too long; the column refuses it
+		return field
 	case connectors.Bytes:
 		return "pg_catalog.decode(" + field + ", 'base64')"
 	case connectors.Date, connectors.Timestamp, connectors.TimestampTZ:

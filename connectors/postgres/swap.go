@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -14,22 +15,16 @@ import (
 // replace puts the shadow in the target's place. Everything slow happens before
 // the old table is locked.
 func (l *load) replace(ctx context.Context) error {
-	if err := l.addKey(ctx); err != nil {
-		return err
+	if !l.early {
+		if err := l.findHolders(ctx); err != nil {
+			return err
+		}
+		if err := l.complete(ctx); err != nil {
+			return err
+		}
 	}
-	if l.target == nil {
-		return l.rename(ctx)
-	}
-	holders, err := l.dependents(ctx)
-	if err != nil {
-		return err
-	}
-	if len(holders) > 0 {
-		return l.refill(ctx, holders)
-	}
-	extras, err := l.copyExtras(ctx)
-	if err != nil {
-		return err
+	if len(l.holders) > 0 {
+		return l.refill(ctx)
 	}
 	if err := l.carryOver(ctx); err != nil {
 		return err
@@ -37,7 +32,37 @@ func (l *load) replace(ctx context.Context) error {
 	if err := l.rename(ctx); err != nil {
 		return err
 	}
-	return l.renameExtras(ctx, extras)
+	return l.renameExtras(ctx)
+}
+
+// complete gives the shadow its key and what people added to the old table.
+func (l *load) complete(ctx context.Context) error {
+	rows, err := query(ctx, l.conn, madeQuery, l.shadowTable())
+	if err != nil {
+		return err
+	}
+	made := map[string]bool{}
+	for _, row := range rows {
+		made[string(row[0])] = true
+	}
+	if len(l.req.Key) > 0 && !made[l.pendingKey()] {
+		if err := l.addKey(ctx); err != nil {
+			return err
+		}
+	}
+	if l.target == nil || len(l.holders) > 0 {
+		return nil
+	}
+	return l.copyExtras(ctx, made)
+}
+
+// madeQuery names the indexes and constraints of the table $1.
+const madeQuery = `
+SELECT conname FROM pg_catalog.pg_constraint WHERE conrelid = $1::pg_catalog.regclass
+UNION SELECT i.relname FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid WHERE x.indrelid = $1::pg_catalog.regclass`
+
+func (l *load) shadowTable() string {
+	return qualified(connectors.TableRef{Schema: l.req.Target.Schema, Name: l.shadow})
 }
 
 // extra is an index or a constraint that people added to the old table, and
@@ -61,50 +86,59 @@ UNION ALL
 SELECT true, conname, '', pg_catalog.pg_get_constraintdef(oid) FROM pg_catalog.pg_constraint WHERE conrelid = $1::pg_catalog.oid AND contype IN ('c', 'u', 'x')
 ORDER BY 1, 2`
 
-// copyExtras makes them on the shadow. One that stands on a column which is no
-// more goes with the column.
-func (l *load) copyExtras(ctx context.Context) ([]extra, error) {
+// copyExtras makes on the shadow those that are not made yet. One that stands
+// on a column which is no more goes with the column.
+func (l *load) copyExtras(ctx context.Context, made map[string]bool) error {
 	rows, err := query(ctx, l.conn, extrasQuery, l.target.oid)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var made []extra
-	for i, row := range rows {
-		x := extra{constraint: truth(row[0]), name: string(row[1]), pending: fmt.Sprintf("%s_%d", l.shadow, i)}
-		sql := "CREATE " + string(row[2]) + "INDEX " + ident(x.pending) + " ON " + l.filling + string(row[3])
+	for _, row := range rows {
+		x := extra{constraint: truth(row[0]), name: string(row[1])}
+		h := fnv.New64a()
+		_, _ = fmt.Fprintf(h, "%s\x00%s\x00%s", row[1], row[2], row[3])
+		x.pending = fmt.Sprintf("%s_%016x", l.shadow, h.Sum64())
+		if made[x.pending] {
+			l.extras = append(l.extras, x)
+			continue
+		}
+		sql := "CREATE " + string(row[2]) + "INDEX " + ident(x.pending) + " ON " + l.shadowTable() + string(row[3])
 		if x.constraint {
-			sql = "ALTER TABLE " + l.filling + " ADD CONSTRAINT " + ident(x.pending) + " " + string(row[3])
+			sql = "ALTER TABLE " + l.shadowTable() + " ADD CONSTRAINT " + ident(x.pending) + " " + string(row[3])
 		}
 		err := exec(ctx, l.conn, "SAVEPOINT extra; "+sql)
 		if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "42703" {
 			if err := exec(ctx, l.conn, "ROLLBACK TO SAVEPOINT extra"); err != nil {
-				return nil, err
+				return err
 			}
 			continue
 		}
 		if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 			kind, _ := classify(e, "")
-			return nil, &connectors.Error{
+			return &connectors.Error{
 				Kind: kind, Op: opLoad, Object: l.req.Target.String(), Err: fmt.Errorf("make %q again, which the target has: %w", x.name, serverError{e}),
 				Hint: "drop it if the new rows may break it",
 			}
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
-		made = append(made, x)
+		l.extras = append(l.extras, x)
 	}
-	return made, nil
+	return nil
 }
 
-func (l *load) renameExtras(ctx context.Context, extras []extra) error {
+func (l *load) renameExtras(ctx context.Context) error {
 	var sql []string
-	for _, x := range extras {
+	for _, x := range l.extras {
 		if x.constraint {
 			sql = append(sql, "ALTER TABLE "+qualified(l.req.Target)+" RENAME CONSTRAINT "+ident(x.pending)+" TO "+ident(x.name))
 		} else {
 			sql = append(sql, "ALTER INDEX "+qualified(connectors.TableRef{Schema: l.req.Target.Schema, Name: x.pending})+" RENAME TO "+ident(x.name))
 		}
+	}
+	if len(sql) == 0 {
+		return nil
 	}
 	return exec(ctx, l.conn, strings.Join(sql, "; "))
 }
@@ -114,117 +148,26 @@ func (l *load) pendingKey() string { return l.shadow + "_key" }
 // addKey builds the primary key after the rows, which is far cheaper than with
 // them. Of rows with equal keys the one written last stays.
 func (l *load) addKey(ctx context.Context) error {
-	if len(l.req.Key) == 0 {
-		return nil
-	}
-	key := connectors.QuoteList(l.req.Key, '"')
-	add := "ALTER TABLE " + l.filling + " ADD CONSTRAINT " + ident(l.pendingKey()) + " PRIMARY KEY (" + key + ")"
+	key, shadow := connectors.QuoteList(l.req.Key, '"'), l.shadowTable()
+	add := "ALTER TABLE " + shadow + " ADD CONSTRAINT " + ident(l.pendingKey()) + " PRIMARY KEY (" + key + ")"
 	err := exec(ctx, l.conn, "SAVEPOINT key; "+add)
 	if e, ok := errors.AsType[*pgconn.PgError](err); !ok || e.Code != "23505" {
 		return err
 	}
-	return exec(ctx, l.conn, "ROLLBACK TO SAVEPOINT key; DELETE FROM "+l.filling+" WHERE ctid IN ("+
-		"SELECT ctid FROM (SELECT ctid, pg_catalog.row_number() OVER (PARTITION BY "+key+" ORDER BY ctid DESC) AS n FROM "+l.filling+") d WHERE n > 1); "+add)
-}
-
-// dependentsQuery names what would be lost with the table $1 if it were
-// dropped: views and rules, foreign keys onto it, triggers, policies,
-// publications, children, and being a partitioned table or someone's child.
-const dependentsQuery = `
-SELECT DISTINCT CASE WHEN v.relkind = 'm' THEN 'materialized view ' ELSE 'view ' END || v.oid::pg_catalog.regclass::pg_catalog.text
-  FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid JOIN pg_catalog.pg_class v ON v.oid = r.ev_class
-  WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = $1::pg_catalog.oid
-UNION SELECT 'foreign key ' || conname || ' of ' || conrelid::pg_catalog.regclass FROM pg_catalog.pg_constraint WHERE contype = 'f' AND (confrelid = $1::pg_catalog.oid OR conrelid = $1::pg_catalog.oid)
-UNION SELECT 'trigger ' || tgname FROM pg_catalog.pg_trigger WHERE tgrelid = $1::pg_catalog.oid AND NOT tgisinternal
-UNION SELECT 'policy ' || polname FROM pg_catalog.pg_policy WHERE polrelid = $1::pg_catalog.oid
-UNION SELECT 'row security' FROM pg_catalog.pg_class WHERE oid = $1::pg_catalog.oid AND (relrowsecurity OR relforcerowsecurity)
-UNION SELECT 'publication ' || p.pubname FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = $1::pg_catalog.oid
-UNION SELECT 'child table ' || inhrelid::pg_catalog.regclass FROM pg_catalog.pg_inherits WHERE inhparent = $1::pg_catalog.oid
-UNION SELECT 'parent table ' || inhparent::pg_catalog.regclass FROM pg_catalog.pg_inherits WHERE inhrelid = $1::pg_catalog.oid
-UNION SELECT 'function ' || d.objid::pg_catalog.regprocedure FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class c ON c.oid = $1::pg_catalog.oid
-  WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype = 'n'
-    AND (d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = c.oid OR d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.refobjid = c.reltype)
-ORDER BY 1`
-
-func (l *load) dependents(ctx context.Context) ([]string, error) {
-	rows, err := query(ctx, l.conn, dependentsQuery, l.target.oid)
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, row := range rows {
-		names = append(names, string(row[0]))
-	}
-	if l.target.kind == 'p' {
-		names = append(names, "partitions")
-	}
-	return names, nil
-}
-
-// refill keeps the old table, because other things hang on it, and exchanges
-// its rows. Readers see the old ones until the commit.
-func (l *load) refill(ctx context.Context, holders []string) error {
-	fresh, err := lookUp(ctx, l.conn, connectors.TableRef{Schema: l.req.Target.Schema, Name: l.shadow})
-	if err != nil {
-		return err
-	}
-	blocked := func(format string, args ...any) error {
-		return &connectors.Error{
-			Kind: connectors.KindConstraint, Op: opLoad, Object: l.req.Target.String(),
-			Err:  fmt.Errorf("the table must change its shape (%s), but %s depends on it", fmt.Sprintf(format, args...), strings.Join(holders, ", ")),
-			Hint: "drop what depends on it and make it again after the run, or load into another target",
-		}
-	}
-	var alter []string
-	for _, c := range fresh.Columns {
-		have, ok := l.target.exact(c.Name)
-		switch {
-		case !ok && c.Nullable:
-			alter = append(alter, "ADD COLUMN "+ident(c.Name)+" "+c.Native)
-		case !ok:
-			// The old rows are still there; the constraint comes once they are gone.
-			alter = append(alter, "ADD COLUMN "+ident(c.Name)+" "+c.Native)
-		case have.Native != c.Native:
-			return blocked("column %q from %s to %s", c.Name, have.Native, c.Native)
-		}
-	}
-	for _, c := range l.target.Columns {
-		if !fresh.has(c.Name) && !c.Nullable {
-			return blocked("column %q is gone from the source and cannot be empty", c.Name)
-		}
-	}
-	target := qualified(l.req.Target)
-	var sql []string
-	if len(alter) > 0 {
-		sql = append(sql, "ALTER TABLE "+target+" "+strings.Join(alter, ", "))
-	}
-	names := connectors.QuoteList(connectors.ColumnNames(fresh.Columns), '"')
-	sql = append(sql, "DELETE FROM "+target, "INSERT INTO "+target+" ("+names+") SELECT "+names+" FROM "+l.filling, "DROP TABLE "+l.filling)
-	for _, c := range fresh.Columns {
-		have, ok := l.target.exact(c.Name)
-		if (!ok || have.Nullable) && !c.Nullable {
-			sql = append(sql, "ALTER TABLE "+target+" ALTER COLUMN "+ident(c.Name)+" SET NOT NULL")
-		}
-	}
-	if len(l.req.Key) > 0 && !sameSet(l.target.PrimaryKey, l.req.Key) {
-		if len(l.target.PrimaryKey) > 0 {
-			return blocked("the key from %s to %s", strings.Join(l.target.PrimaryKey, ", "), strings.Join(l.req.Key, ", "))
-		}
-		sql = append(sql, "ALTER TABLE "+target+" ADD PRIMARY KEY ("+connectors.QuoteList(l.req.Key, '"')+")")
-	}
-	return exec(ctx, l.conn, strings.Join(sql, "; "))
+	return exec(ctx, l.conn, "ROLLBACK TO SAVEPOINT key; DELETE FROM "+shadow+" WHERE ctid IN ("+
+		"SELECT ctid FROM (SELECT ctid, pg_catalog.row_number() OVER (PARTITION BY "+key+" ORDER BY ctid DESC) AS n FROM "+shadow+") d WHERE n > 1); "+add)
 }
 
 // rename drops the old table and gives the shadow its name and its lasting
 // defaults.
 func (l *load) rename(ctx context.Context) error {
-	target := qualified(l.req.Target)
-	sql := "ALTER TABLE " + l.filling + " ALTER COLUMN " + connectors.MetaRunID + " DROP DEFAULT, ALTER COLUMN " +
+	target, shadow := qualified(l.req.Target), l.shadowTable()
+	sql := "ALTER TABLE " + shadow + " ALTER COLUMN " + connectors.MetaRunID + " DROP DEFAULT, ALTER COLUMN " +
 		connectors.MetaSyncedAt + " SET DEFAULT pg_catalog.now()"
 	if l.target != nil {
 		sql += "; DROP TABLE " + target
 	}
-	sql += "; ALTER TABLE " + l.filling + " RENAME TO " + ident(l.req.Target.Name)
+	sql += "; ALTER TABLE " + shadow + " RENAME TO " + ident(l.req.Target.Name)
 	if err := exec(ctx, l.conn, sql); err != nil {
 		return err
 	}
@@ -242,8 +185,10 @@ func (l *load) rename(ctx context.Context) error {
 
 // carryOver gives the shadow the old table's owner, privileges and comments.
 func (l *load) carryOver(ctx context.Context) error {
-	shadow := connectors.TableRef{Schema: l.req.Target.Schema, Name: l.shadow}
-	rows, err := query(ctx, l.conn, carryOverQuery, l.target.oid, shadow.Schema, shadow.Name)
+	if l.target == nil {
+		return nil
+	}
+	rows, err := query(ctx, l.conn, carryOverQuery, l.target.oid, l.req.Target.Schema, l.shadow)
 	if err != nil {
 		return err
 	}
