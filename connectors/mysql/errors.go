@@ -13,6 +13,8 @@ import (
 	"arus/connectors"
 )
 
+const diskFull = "the server's disk or tablespace is full: make room there"
+
 // remedies says what kind of failure a server's error number is and what to do.
 var remedies = map[uint16]struct {
 	kind connectors.ErrorKind
@@ -50,12 +52,27 @@ var remedies = map[uint16]struct {
 	1053: {connectors.KindTransient, "the server is shutting down"},
 	1927: {connectors.KindTransient, "the connection was killed"},
 	1077: {connectors.KindTransient, "the server is shutting down"},
-	1021: {connectors.KindTransient, "the server's disk is full"},
-	1114: {connectors.KindTransient, "the server's disk or tablespace is full"},
+	1020: {connectors.KindTransient, "another session changed the row meanwhile"},
+	1412: {connectors.KindTransient, "another session changed the table meanwhile"},
+	1615: {connectors.KindTransient, "another session changed the table meanwhile"},
+	1296: {connectors.KindTransient, ""},
+	1297: {connectors.KindTransient, ""},
+	1184: {connectors.KindTransient, "the server gave the connection up"},
+	4031: {connectors.KindTransient, "the server closed the idle connection"},
+	20:   {connectors.KindTransient, diskFull},
+	1021: {connectors.KindTransient, diskFull},
+	1114: {connectors.KindTransient, diskFull},
 	1206: {connectors.KindTransient, "the transaction holds too many locks"},
 	3572: {connectors.KindTransient, "another session holds a lock on the table"},
 	1180: {connectors.KindTransient, ""},
 	1637: {connectors.KindTransient, ""},
+
+	1129: {connectors.KindPermission, "the server refuses this host after too many broken connections: mysqladmin flush-hosts"},
+	1152: {connectors.KindNetwork, ""},
+	1158: {connectors.KindNetwork, ""},
+	1159: {connectors.KindNetwork, ""},
+	1160: {connectors.KindNetwork, ""},
+	1161: {connectors.KindNetwork, ""},
 
 	1317: {connectors.KindTimeout, "the query was stopped on the server"},
 	3024: {connectors.KindTimeout, "raise max_execution_time"},
@@ -67,6 +84,8 @@ var remedies = map[uint16]struct {
 	1366: {connectors.KindType, "the value does not fit the column's type"},
 	1367: {connectors.KindType, "the value does not fit the column's type"},
 	1406: {connectors.KindType, "the value is longer than the column"},
+	1416: {connectors.KindType, "the value is no geometry"},
+	1441: {connectors.KindType, "the value does not fit the column's type"},
 	1411: {connectors.KindType, "the value does not fit the column's type"},
 	1301: {connectors.KindType, "raise max_allowed_packet on the server"},
 	1153: {connectors.KindType, "raise max_allowed_packet on the server"},
@@ -84,6 +103,13 @@ var remedies = map[uint16]struct {
 	1048: {connectors.KindConstraint, "the column does not take NULL"},
 	1263: {connectors.KindConstraint, "the column does not take NULL"},
 	1364: {connectors.KindConstraint, "the target requires a column that the load does not have"},
+	1138: {connectors.KindConstraint, "the column does not take NULL"},
+	1169: {connectors.KindConstraint, "two rows have the same key"},
+	1586: {connectors.KindConstraint, "two rows have the same key"},
+	1859: {connectors.KindConstraint, "two rows have the same key"},
+	1526: {connectors.KindConstraint, "the target has no partition for the row"},
+	1216: {connectors.KindConstraint, "a foreign key of the target refuses the row"},
+	1217: {connectors.KindConstraint, "a foreign key refers to the row"},
 	1452: {connectors.KindConstraint, "a foreign key of the target refuses the row"},
 	1451: {connectors.KindConstraint, "a foreign key refers to the row"},
 	3819: {connectors.KindConstraint, "a CHECK constraint of the target refuses the row"},
@@ -94,6 +120,7 @@ var remedies = map[uint16]struct {
 	1166: {connectors.KindInvalid, "a column's name must not be empty nor end in a space"},
 	1103: {connectors.KindInvalid, "a table's name must not be empty nor end in a space"},
 	1102: {connectors.KindInvalid, "a database's name must not be empty nor end in a space"},
+	1197: {connectors.KindUnsupported, "the change is larger than the server's binary log takes: raise max_binlog_cache_size"},
 	1117: {connectors.KindUnsupported, "the table has more columns than the server permits"},
 	3750: {connectors.KindConstraint, "the server wants a primary key on every table: choose a key for this one"},
 
@@ -122,6 +149,8 @@ func (s *server) classify(err error) (connectors.ErrorKind, string) {
 	if e, ok := errors.AsType[*driver.MySQLError](err); ok {
 		r := remedies[e.Number]
 		switch {
+		case r.kind == "" && noSpace.MatchString(e.Message): // under many numbers, as the place is where it was noticed
+			return connectors.KindTransient, diskFull
 		case r.kind == connectors.KindPermission && r.hint == "":
 			return r.kind, s.grantHint(e)
 		case e.Number == 1044:
@@ -156,6 +185,7 @@ var (
 	account = regexp.MustCompile(`'[^']*'@'[^']*'`)
 	object  = regexp.MustCompile("for table [`']?([^`'\\s]+)[`']?(?:\\.[`']?([^`'\\s]+)[`']?)?")
 	schema  = regexp.MustCompile(`to database '([^']*)'`)
+	noSpace = regexp.MustCompile(`(?i)no space left on device|disk quota exceeded|errcode: (28|122)\b|error:? (28|122)\b`)
 )
 
 // grantHint is the statement that gives the account what it lacks.

@@ -99,6 +99,15 @@ func TestEveryTypeRoundTrips(t *testing.T) {
 							}
 						}
 					}
+					if raw != "" {
+						build := connectors.RebuildRequest{Raw: load.Raw.Table, Target: f.ref("rebuilt"), Columns: table.Columns, Key: table.PrimaryKey}
+						if res, err := d.(connectors.Rebuilder).Rebuild(t.Context(), build); err != nil || res.Rows != 5 {
+							t.Fatalf("rebuild: %+v, %v", res, err)
+						}
+						if diff := cmp.Diff(f.rows("SELECT * FROM `copy of it` ORDER BY id"), f.rows("SELECT * FROM rebuilt ORDER BY id")); diff != "" {
+							t.Errorf("rebuilt (-want +got):\n%.3000s", diff)
+						}
+					}
 					described, ok, err := d.Table(t.Context(), load.Target)
 					if err != nil || !ok {
 						t.Fatal(ok, err)

@@ -172,9 +172,15 @@ func (n native) selection() string {
 	case n.data == "bit":
 		return name + "+0"
 	case geometries[n.data]:
-		return "ST_AsText(" + name + ")"
+		return n.geometry()
 	}
 	return name
+}
+
+// geometry is well-known text, behind its reference system where it has one: SRID=4326;POINT(1 2).
+func (n native) geometry() string {
+	name := ident(n.name)
+	return "IF(ST_SRID(" + name + ") = 0, ST_AsText(" + name + "), CONCAT('SRID=', ST_SRID(" + name + "), ';', ST_AsText(" + name + ")))"
 }
 
 // comparison is the expression to order and bound the column by, such that the
@@ -185,7 +191,7 @@ func (n native) comparison() string {
 	case connectors.Text, connectors.Enum, connectors.JSON:
 		switch {
 		case geometries[n.data]:
-			return "CAST(ST_AsText(" + name + ") AS BINARY)"
+			return "CAST(" + n.geometry() + " AS BINARY)"
 		case n.charset == "utf8mb4", n.charset == "utf8mb3", n.charset == "utf8", n.charset == "ascii", n.charset == "binary":
 			return "CAST(" + name + " AS BINARY)"
 		}

@@ -259,9 +259,20 @@ func TestServerErrorsHaveTheirKinds(t *testing.T) {
 		1317: connectors.KindTimeout, 3024: connectors.KindTimeout, 1969: connectors.KindTimeout, 1264: connectors.KindType, 1265: connectors.KindType, 1292: connectors.KindType,
 		1366: connectors.KindType, 1406: connectors.KindType, 1062: connectors.KindConstraint, 1048: connectors.KindConstraint, 1452: connectors.KindConstraint,
 		3948: connectors.KindPermission, 1148: connectors.KindPermission, 9999: "",
+		1020: connectors.KindTransient, 1412: connectors.KindTransient, 1021: connectors.KindTransient, 1114: connectors.KindTransient, 1161: connectors.KindNetwork,
+		3819: connectors.KindConstraint, 4025: connectors.KindConstraint, 1586: connectors.KindConstraint, 1526: connectors.KindConstraint, 1411: connectors.KindType,
 	} {
 		if got := connectors.KindOf(s.fail("read", "shop.t", &driver.MySQLError{Number: number, Message: "m"})); got != want {
 			t.Errorf("%d: got %q, want %q", number, got, want)
+		}
+	}
+	for _, message := range []string{
+		`Got error 28 "No space left on device" from storage engine InnoDB`, "Error writing file '/tmp/MY' (Errcode: 28 \"No space left on device\")",
+		"Can't create table `shop`.`t` (errno: 28 \"No space left on device\")", "Got error: 122 during COMMIT",
+	} {
+		err := s.fail("load", "shop.t", &driver.MySQLError{Number: 1030, Message: message})
+		if connectors.KindOf(err) != connectors.KindTransient || !strings.Contains(err.Error(), "make room") {
+			t.Errorf("%q: kind %q, %v", message, connectors.KindOf(err), err)
 		}
 	}
 	denied := s.fail("read", "shop.t", &driver.MySQLError{Number: 1142, Message: "SELECT command denied to user 'ann'@'10.0.0.1' for table 'orders'"})

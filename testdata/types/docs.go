@@ -30,7 +30,7 @@ Where a destination has no such type, the value is kept exactly in another form:
 - **tinyint(1)** stays a number: 2, 127 and -1 are values of it. **bit(1)** is a boolean, longer bit fields of MySQL are
   unsigned numbers. A boolean is tinyint(1) in MySQL.
 - **bit strings, ranges, composites, geometry, network addresses, time with time zone, full text, hstore, ltree, xml** and all other types without a
-  kind of their own become text, as the server itself writes them. MySQL geometry becomes well-known text, without its SRID.
+  kind of their own become text, as the server itself writes them. MySQL geometry becomes well-known text, behind SRID=n; where it has one.
 - **Arrays** become JSON, of any dimension, with nulls; lower bounds other than 1 are lost.
 - **Enumerations** become text in PostgreSQL; MySQL keeps them as enum where it can. A **set** becomes text with commas.
 - **money** becomes numeric, without a currency sign.
