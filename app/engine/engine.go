@@ -55,6 +55,11 @@ type Job struct {
 	Drift       model.DriftPolicy // of pipelines without one of their own
 	Reconcile   bool              // compare the keys of both sides now, where deletions are followed
 	Threshold   float64           // of quality checks, in percent, for pipelines without one of their own
+	// Letters makes the run load dead letters again, Rebuild makes it build targets
+	// anew from raw rows, instead of copying; both need only OpenDestination.
+	Letters         *Letters
+	Rebuild         bool
+	OpenDestination func(context.Context) (connectors.Destination, error)
 	// Readback opens the destination for reading what it holds; nil: it cannot be read.
 	Readback func(context.Context) (connectors.Source, error)
 	// BackfillFrom is the date or timestamp to re-read from; the stored watermark
@@ -158,7 +163,7 @@ const finishTimeout = 15 * time.Second
 // Run executes the job and records it. The error is of the record keeping
 // only: what befell the run and its tables is in the report.
 func (e *Engine) Run(ctx context.Context, job Job) (Report, error) {
-	run := model.Run{PipelineID: job.Pipeline.ID, Status: model.RunRunning, Trigger: job.Trigger, UserID: job.UserID}
+	run := model.Run{PipelineID: job.Pipeline.ID, Status: model.RunRunning, Trigger: job.Trigger, UserID: job.UserID, Work: job.work()}
 	if err := e.State.StartRun(ctx, &run); err != nil {
 		return Report{}, fmt.Errorf("record the start of the run: %w", err)
 	}
@@ -168,7 +173,14 @@ func (e *Engine) Run(ctx context.Context, job Job) (Report, error) {
 	if job.Pipeline.TimeoutSeconds > 0 {
 		work, cancel = context.WithTimeout(ctx, time.Duration(job.Pipeline.TimeoutSeconds)*time.Second)
 	}
-	report.Tables, report.Err = e.runTables(work, &job, run, log)
+	switch run.Work {
+	case model.WorkLetters:
+		report.Tables, report.Err = e.runLetters(work, &job, run, log)
+	case model.WorkRebuild:
+		report.Tables, report.Err = e.runRebuild(work, &job, run, log)
+	default:
+		report.Tables, report.Err = e.runTables(work, &job, run, log)
+	}
 	report.Err = e.whyEnded(work, &job, job.Pipeline.Name, report.Err)
 	cancel()
 	report.Warnings = log.warnings
@@ -218,6 +230,16 @@ func (e *Engine) whyEnded(ctx context.Context, job *Job, object string, err erro
 		}
 	}
 	return err
+}
+
+func (j *Job) work() model.RunWork {
+	switch {
+	case j.Letters != nil:
+		return model.WorkLetters
+	case j.Rebuild:
+		return model.WorkRebuild
+	}
+	return model.WorkCopy
 }
 
 // parallel is how many tables and chunks the job copies at a time.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -45,6 +46,9 @@ type database struct {
 	frozen bool // it cannot alter tables
 	fail   func(connectors.LoadRequest) error
 	spoil  func(record) // changes what is loaded
+
+	rebuilt connectors.RebuildRequest
+	pruned  time.Time
 }
 
 func newMemory() *database { return &database{tables: map[string]*memoryTable{}} }
@@ -311,6 +315,45 @@ func (m *database) Count(_ context.Context, req connectors.CountRequest) (connec
 	}
 	return counts, nil
 }
+
+// Rebuild makes the target of its raw rows, the newest of each key.
+func (m *database) Rebuild(_ context.Context, req connectors.RebuildRequest) (connectors.LoadResult, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.rebuilt = req
+	t := m.tables[req.Target.Name]
+	t.Columns, t.rows = req.Columns, nil
+	byKey := map[string]int{}
+	for _, raw := range t.raw {
+		var fields map[string]any
+		d := json.NewDecoder(strings.NewReader(raw.data))
+		d.UseNumber()
+		if err := d.Decode(&fields); err != nil {
+			return connectors.LoadResult{}, err
+		}
+		r := record{}
+		for _, c := range req.Columns {
+			if v := fields[c.Name]; v != nil {
+				r[c.Name] = fmt.Sprint(v)
+			}
+		}
+		if at, ok := byKey[keyOf(req.Key, r)]; ok {
+			t.rows[at] = r
+			continue
+		}
+		byKey[keyOf(req.Key, r)] = len(t.rows)
+		t.rows = append(t.rows, r)
+	}
+	return connectors.LoadResult{Rows: int64(len(t.rows))}, nil
+}
+
+func (m *database) PruneRaw(_ context.Context, _ connectors.RebuildRequest, t time.Time) (int64, error) {
+	m.pruned = t
+	return 0, nil
+}
+
+// at is a moment of the runs: they start one second apart.
+func (t *memoryTable) at(seconds int64) time.Time { return time.Unix(1_800_000_000+seconds, 0).UTC() }
 
 // memoryBench is a pipeline between two memories.
 type memoryBench struct {

@@ -76,7 +76,7 @@ func (c *tableCopy) reshape(ctx context.Context, target connectors.TableRef) err
 		add, widen = c.reshapeHeld(ctx, replace)
 	}
 	if c.marks() {
-		s.addColumn(connectors.Column{Name: connectors.MetaDeletedAt, Type: connectors.Type{Kind: connectors.TimestampTZ, Precision: 6}, Nullable: true}, nil)
+		s.addColumn(markColumn(), nil)
 		if !d.fresh && !slices.Contains(d.present, connectors.MetaDeletedAt) {
 			add = append(add, s.load[len(s.load)-1])
 		}
@@ -98,6 +98,11 @@ func (c *tableCopy) reshape(ctx context.Context, target connectors.TableRef) err
 	}
 	c.log(ctx, slog.LevelInfo, fmt.Sprintf("altered %s: added %s, widened %s", target, columnList(add), columnList(widen)))
 	return nil
+}
+
+// markColumn says since when a row is gone from the source.
+func markColumn() connectors.Column {
+	return connectors.Column{Name: connectors.MetaDeletedAt, Type: connectors.Type{Kind: connectors.TimestampTZ, Precision: 6}, Nullable: true}
 }
 
 func columnList(columns []connectors.Column) string {
