@@ -2,6 +2,7 @@ package expression
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -104,6 +105,14 @@ func compile(src string, columns []connectors.Column, now time.Time, condition b
 		return nil, err
 	}
 	return p, nil
+}
+
+// Shift moves a fault to where it stands in a longer text.
+func Shift(err error, by int) error {
+	if fault, ok := errors.AsType[*Fault](err); ok {
+		return &Fault{Column: fault.Column + by, Message: fault.Message}
+	}
+	return err
 }
 
 // Type is the type of the expression's values.
