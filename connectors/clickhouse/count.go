@@ -22,20 +22,20 @@ func (d *Destination) Count(ctx context.Context, req connectors.CountRequest) (c
 	for _, name := range req.Nulls {
 		parts = append(parts, "countIf(isNull("+ident(name)+"))")
 	}
-	sql := "SELECT " + strings.Join(parts, ", ") + " FROM " + fromCurrent(r)
+	var where []string
 	if req.RunID != "" {
 		id, err := uuid.Parse(req.RunID)
 		if err != nil {
 			return counts, &connectors.Error{Kind: connectors.KindInvalid, Op: op, Object: req.Target.String(), Err: err}
 		}
-		sql += " WHERE " + ident(connectors.MetaRunID) + " = toUUID(" + literal(id.String()) + ")"
+		where = append(where, ident(connectors.MetaRunID)+" = toUUID("+literal(id.String())+")")
 	}
 	numbers := make([]uint64, len(parts))
 	dest := make([]any, len(parts))
 	for i := range numbers {
 		dest[i] = &numbers[i]
 	}
-	err = d.query(ctx, sql, func(rows driver.Rows) error { return rows.Scan(dest...) })
+	err = d.query(ctx, selectCurrent(r, strings.Join(parts, ", "), where...), func(rows driver.Rows) error { return rows.Scan(dest...) })
 	if err != nil {
 		return counts, d.fail(ctx, op, req.Target.String(), d.grantSelect(r.TableRef), err)
 	}

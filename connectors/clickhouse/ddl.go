@@ -18,8 +18,14 @@ type dialect struct {
 	cluster string
 }
 
-// metaVersion orders the rows of one key: the greatest is the current one.
-const metaVersion = "_arus_version"
+// metaVersion orders the rows of one key: the greatest is the current one, and
+// when its metaGone is 1 the key has no row any more. Targets made before rows
+// could be deleted get metaGone when the first one is.
+const (
+	metaVersion = "_arus_version"
+	metaGone    = "_arus_gone"
+	present     = "`" + metaGone + "` = 0"
+)
 
 const (
 	shadowPrefix = "_arus_new_"
@@ -62,6 +68,9 @@ func currentView(ref connectors.TableRef) connectors.TableRef {
 	return connectors.TableRef{Schema: ref.Schema, Name: connectors.Shorten(ref.Name+"_current", maxIdentifier)}
 }
 
+// local is the dialect for tables that need no replicas.
+func (d dialect) local() dialect { return dialect{version: d.version} }
+
 func (d dialect) onCluster() string {
 	if d.cluster == "" {
 		return ""
@@ -96,13 +105,25 @@ func (d dialect) createTarget(name connectors.TableRef, req connectors.LoadReque
 	}
 	text := strings.TrimSuffix(b.String(), ",\n")
 	if len(req.Key) == 0 {
-		return text + "\n)\nENGINE = " + d.engine("MergeTree", name, "") + "\nORDER BY tuple()", nil
+		return text + "\n)\nENGINE = " + d.engine("MergeTree", name) + "\nORDER BY tuple()", nil
 	}
 	text += ",\n    " + ident(metaVersion) + " UInt64"
 	if d.version.atLeast(20, 1) {
 		text += " CODEC(Delta, LZ4)" // neighbours differ by little
 	}
-	return text + "\n)\nENGINE = " + d.engine("ReplacingMergeTree", name, metaVersion) + "\nORDER BY (" + idents(req.Key) + ")", nil
+	text += ",\n    " + goneColumn
+	return text + "\n)\nENGINE = " + d.engine("ReplacingMergeTree", name, d.replacingArgs()...) + "\nORDER BY (" + idents(req.Key) + ")", nil
+}
+
+const goneColumn = "`" + metaGone + "` UInt8 DEFAULT 0"
+
+// replacingArgs tell the engine which row of a key is current and, where it can
+// know, whether FINAL leaves it out.
+func (d dialect) replacingArgs() []string {
+	if d.version.atLeast(23, 2) {
+		return []string{metaVersion, metaGone}
+	}
+	return []string{metaVersion}
 }
 
 // metaColumns are what every target has after the request's columns.
@@ -120,12 +141,7 @@ func (d dialect) engine(family string, name connectors.TableRef, args ...string)
 		family = "Replicated" + family
 		params = append(params, literal("/clickhouse/tables/{shard}/"+pathElement(name.Schema)+"/"+pathElement(name.Name)), "'{replica}'")
 	}
-	for _, a := range args {
-		if a != "" {
-			params = append(params, a)
-		}
-	}
-	return family + "(" + strings.Join(params, ", ") + ")"
+	return family + "(" + strings.Join(append(params, args...), ", ") + ")"
 }
 
 // pathElement makes a name safe in a keeper path, where braces are macros.
@@ -147,15 +163,18 @@ func (d dialect) createLike(name, target connectors.TableRef, r *relation, repla
 	if !replicated {
 		return "CREATE TABLE " + qualified(name) + d.onCluster() + " AS " + qualified(target)
 	}
-	version := ""
+	var args []string
 	if family == "ReplacingMergeTree" {
-		version = metaVersion
+		args = []string{metaVersion}
+		if _, after, _ := strings.Cut(r.engineFull, metaVersion); strings.Contains(after, metaGone) {
+			args = append(args, metaGone)
+		}
 	}
 	sql := "CREATE TABLE " + qualified(name)
 	if replaces {
-		sql += d.onCluster() + " AS " + qualified(target) + " ENGINE = " + d.engine(family, name, version)
+		sql += d.onCluster() + " AS " + qualified(target) + " ENGINE = " + d.engine(family, name, args...)
 	} else {
-		sql += " AS " + qualified(target) + " ENGINE = " + dialect{version: d.version}.engine(family, name, version)
+		sql += " AS " + qualified(target) + " ENGINE = " + d.local().engine(family, name, args...)
 	}
 	if r.partitionKey != "" {
 		sql += " PARTITION BY " + r.partitionKey
@@ -210,6 +229,11 @@ func (d dialect) drop(ref connectors.TableRef) string {
 	return sql
 }
 
+// rename gives a shadow that needs no replicas another name.
+func rename(from, to connectors.TableRef) string {
+	return "RENAME TABLE " + qualified(from) + " TO " + qualified(to)
+}
+
 // copyRest carries the target's rows outside the window into the shadow.
 func (d dialect) copyRest(shadow, target connectors.TableRef, columns []string, where string) string {
 	list := idents(columns)
@@ -217,12 +241,13 @@ func (d dialect) copyRest(shadow, target connectors.TableRef, columns []string, 
 }
 
 // createView shows the columns and the metadata of a target, each row once.
-func (d dialect) createView(target connectors.TableRef, columns []string, keyed bool) string {
-	sql := "CREATE VIEW " + qualified(currentView(target)) + d.onCluster() + " AS SELECT " + idents(columns) + " FROM " + qualified(target)
-	if keyed {
-		sql += " FINAL"
-	}
-	return sql
+func (d dialect) createView(target connectors.TableRef, columns []string, r *relation) string {
+	return "CREATE VIEW " + qualified(currentView(target)) + d.onCluster() + " AS " + selectCurrent(r, idents(columns))
+}
+
+// definition gives the text of a view.
+func definition(view connectors.TableRef) string {
+	return "SELECT create_table_query FROM system.tables WHERE database = " + literal(view.Schema) + " AND name = " + literal(view.Name)
 }
 
 func (d dialect) dropView(target connectors.TableRef) string {
@@ -243,32 +268,34 @@ func leftovers(schema string, target connectors.TableRef) string {
 		" AND (startsWith(name, " + literal(shadowPrefix+hash) + ") OR name = " + literal(oldPrefix+hash) + ") ORDER BY name"
 }
 
-// condition is the WHERE expression of a window over columns of known types.
-func (d dialect) condition(w connectors.Window, column relationColumn) (string, error) {
-	var parts []string
-	for _, side := range []struct {
-		bound *connectors.Bound
-		op    string
-	}{{w.Lower, ">="}, {w.Upper, "<="}} {
-		if side.bound == nil {
-			continue
+// condition is the WHERE expression of a window over columns of known types: the
+// window's own, then those of its Or.
+func (d dialect) condition(w connectors.Window, columns ...relationColumn) (string, error) {
+	var any []string
+	for i, column := range columns {
+		var parts []string
+		for _, side := range []struct {
+			bound *connectors.Bound
+			op    string
+		}{{w.Lower, ">="}, {w.Upper, "<="}} {
+			if side.bound == nil {
+				continue
+			}
+			value, err := boundLiteral(*side.bound, column)
+			if err != nil {
+				return "", err
+			}
+			parts = append(parts, orderExpr(column)+" "+side.op+" "+value)
 		}
-		value, err := boundLiteral(*side.bound, column)
-		if err != nil {
-			return "", err
+		if len(parts) == 0 {
+			parts = []string{"isNotNull(" + ident(column.Name) + ")"}
 		}
-		parts = append(parts, orderExpr(column)+" "+side.op+" "+value)
+		any = append(any, strings.Join(parts, " AND "))
+		if i == 0 && w.Nulls {
+			any = append(any, "isNull("+ident(column.Name)+")")
+		}
 	}
-	name := ident(w.Column)
-	switch {
-	case len(parts) == 0 && w.Nulls:
-		return "1", nil
-	case len(parts) == 0:
-		return "isNotNull(" + name + ")", nil
-	case w.Nulls:
-		return "(" + strings.Join(parts, " AND ") + " OR isNull(" + name + "))", nil
-	}
-	return "(" + strings.Join(parts, " AND ") + ")", nil
+	return "(" + strings.Join(any, " OR ") + ")", nil
 }
 
 // orderExpr is an expression by which the values of a column compare as they

@@ -25,6 +25,7 @@ type relation struct {
 	engine       string
 	sortingKey   string // expressions as the server spells them
 	partitionKey string
+	engineFull   string           // with its arguments
 	all          []relationColumn // metadata included
 }
 
@@ -36,6 +37,28 @@ func (r *relation) column(name string) (relationColumn, bool) {
 	return r.all[i], true
 }
 
+// stored lists the columns that an INSERT names.
+func (r *relation) stored() []string {
+	var names []string
+	for _, c := range r.all {
+		if !c.computed {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// shown lists the stored columns without the metadata.
+func (r *relation) shown() []connectors.Column {
+	var columns []connectors.Column
+	for _, c := range r.all {
+		if !c.computed && !isMeta(c.Name) {
+			columns = append(columns, c.Column)
+		}
+	}
+	return columns
+}
+
 func (r *relation) isView() bool { return strings.HasSuffix(r.engine, "View") }
 
 // replaces says whether the table keeps one row per key by Arus's version.
@@ -44,19 +67,28 @@ func (r *relation) replaces() bool {
 	return versioned && strings.HasSuffix(r.engine, "ReplacingMergeTree")
 }
 
-func isMeta(name string) bool {
-	return name == connectors.MetaRunID || name == connectors.MetaSyncedAt || name == metaVersion
+// hides says whether the table keeps deleted rows, which readers leave out.
+func (r *relation) hides() bool {
+	_, ok := r.column(metaGone)
+	return ok && r.replaces()
 }
+
+func isMeta(name string) bool {
+	return name == connectors.MetaRunID || name == connectors.MetaSyncedAt || isInternal(name)
+}
+
+// isInternal says whether a column is nobody's business but this package's.
+func isInternal(name string) bool { return name == metaVersion || name == metaGone }
 
 // describe finds the relations of a WHERE expression on database and table
 // names, in two statements.
 func (d *db) describe(ctx context.Context, where string) ([]*relation, error) {
 	var found []*relation
 	byName := map[connectors.TableRef]*relation{}
-	err := d.catalog(ctx, "SELECT database, table, engine, sorting_key, partition_key FROM (SELECT database, name AS table, engine, sorting_key, partition_key FROM system.tables) WHERE "+where+
+	err := d.catalog(ctx, "SELECT database, table, engine, sorting_key, partition_key, engine_full FROM (SELECT database, name AS table, engine, sorting_key, partition_key, engine_full FROM system.tables) WHERE "+where+
 		" ORDER BY database, table", func() { found = nil; clear(byName) }, func(rows driver.Rows) error {
 		r := &relation{Table: connectors.Table{RowEstimate: -1, Bytes: -1}}
-		if err := rows.Scan(&r.Schema, &r.Name, &r.engine, &r.sortingKey, &r.partitionKey); err != nil {
+		if err := rows.Scan(&r.Schema, &r.Name, &r.engine, &r.sortingKey, &r.partitionKey, &r.engineFull); err != nil {
 			return err
 		}
 		r.View = r.isView()
@@ -167,7 +199,7 @@ func (s *Source) Tables(ctx context.Context, filter connectors.TableFilter) ([]c
 		t := r.Table
 		t.Managed = false
 		t.DefaultSchema = t.Schema == s.defaultSchema()
-		t.Columns = slices.DeleteFunc(t.Columns, func(c connectors.Column) bool { return c.Name == metaVersion })
+		t.Columns = slices.DeleteFunc(t.Columns, func(c connectors.Column) bool { return isInternal(c.Name) })
 		if size, ok := sizes[t.TableRef]; ok {
 			t.RowEstimate, t.Bytes = size[0], size[1]
 		}

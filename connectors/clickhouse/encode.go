@@ -35,6 +35,7 @@ type encoder struct {
 	texts  []string
 	arena  []byte // texts that are written here
 	rows   int
+	began  [4]int
 	append func(arrow.Array) error
 }
 
@@ -111,6 +112,14 @@ func (e *encoder) add(a arrow.Array) error {
 	}
 	e.rows += n
 	return e.append(a)
+}
+
+// begin remembers where the next values start, takeBack removes what came since.
+func (e *encoder) begin() { e.began = [4]int{len(e.nulls), len(e.data), len(e.texts), e.rows} }
+
+func (e *encoder) takeBack() {
+	clear(e.texts[e.began[2]:])
+	e.nulls, e.data, e.texts, e.rows = e.nulls[:e.began[0]], e.data[:e.began[1]], e.texts[:e.began[2]], e.began[3]
 }
 
 func (e *encoder) reset() {

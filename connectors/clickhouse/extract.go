@@ -41,18 +41,29 @@ func (s *Source) Read(ctx context.Context, req connectors.ReadRequest, emit func
 		have.Type = c.Type
 		columns[i] = have
 	}
-	sql := "SELECT " + selectList(columns) + " FROM " + fromCurrent(r)
-	if req.Window != nil {
-		bounding, ok := r.column(req.Window.Column)
-		if !ok {
-			return notThere(opRead, object, req.Window.Column)
+	if req.Range != nil {
+		return &connectors.Error{
+			Kind: connectors.KindUnsupported, Op: opRead, Object: object,
+			Err: errors.New("stretches of a key cannot be read"), Hint: "read the table in one piece",
 		}
-		where, err := s.condition(*req.Window, bounding)
+	}
+	var where []string
+	if req.Window != nil {
+		var bounding []relationColumn
+		for _, name := range append([]string{req.Window.Column}, req.Window.Or...) {
+			c, ok := r.column(name)
+			if !ok {
+				return notThere(opRead, object, name)
+			}
+			bounding = append(bounding, c)
+		}
+		bounds, err := s.condition(*req.Window, bounding...)
 		if err != nil {
 			return s.fail(ctx, opRead, object, "", err)
 		}
-		sql += " WHERE " + where
+		where = append(where, bounds)
 	}
+	sql := selectCurrent(r, selectList(columns), where...)
 	order := make([]string, len(req.OrderBy))
 	for i, name := range req.OrderBy {
 		by, ok := r.column(name)
@@ -64,7 +75,7 @@ func (s *Source) Read(ctx context.Context, req connectors.ReadRequest, emit func
 	if len(order) > 0 {
 		sql += " ORDER BY " + strings.Join(order, ", ")
 	}
-	return s.stream(ctx, object, sql, columns, req.Limits, s.grantSelect(r.TableRef), emit)
+	return s.stream(ctx, opRead, object, sql, columns, req.Limits, s.grantSelect(r.TableRef), emit)
 }
 
 // find describes a table that must be there.
@@ -92,11 +103,19 @@ func notThere(op, table, column string) error {
 	}
 }
 
-func fromCurrent(r *relation) string {
+// selectCurrent reads each row of a table once, without those that were deleted.
+func selectCurrent(r *relation, what string, where ...string) string {
+	sql := "SELECT " + what + " FROM " + qualified(r.TableRef)
 	if r.replaces() {
-		return qualified(r.TableRef) + " FINAL"
+		sql += " FINAL"
 	}
-	return qualified(r.TableRef)
+	if r.hides() {
+		where = append(where, present)
+	}
+	if len(where) > 0 {
+		sql += " WHERE " + strings.Join(where, " AND ")
+	}
+	return sql
 }
 
 func (d *db) grantSelect(ref connectors.TableRef) string {
@@ -144,7 +163,7 @@ func selectExpr(c relationColumn) string {
 }
 
 // stream runs a SELECT and appends its rows to batches.
-func (d *db) stream(ctx context.Context, object, sql string, columns []relationColumn, limits connectors.Limits, grant string, emit func(arrow.RecordBatch) error) error {
+func (d *db) stream(ctx context.Context, op, object, sql string, columns []relationColumn, limits connectors.Limits, grant string, emit func(arrow.RecordBatch) error) error {
 	var ofEmit error
 	logical := make([]connectors.Column, len(columns))
 	for i, c := range columns {
@@ -164,7 +183,7 @@ func (d *db) stream(ctx context.Context, object, sql string, columns []relationC
 	for i, c := range columns {
 		cell, err := newCell(c, batcher.Builders[i])
 		if err != nil {
-			return &connectors.Error{Kind: connectors.KindType, Op: opRead, Object: object, Err: err}
+			return &connectors.Error{Kind: connectors.KindType, Op: op, Object: object, Err: err}
 		}
 		cells[i], dest[i] = cell, cell.dest
 	}
@@ -188,7 +207,7 @@ func (d *db) stream(ctx context.Context, object, sql string, columns []relationC
 	if ofEmit != nil {
 		return ofEmit
 	}
-	return d.fail(ctx, opRead, object, grant, err)
+	return d.fail(ctx, op, object, grant, err)
 }
 
 // cell is where one column's value of a row arrives, and how it enters the
@@ -360,10 +379,10 @@ func (s *Source) Max(ctx context.Context, table connectors.Table, column string)
 	if !ok {
 		return connectors.Bound{}, false, notThere(op, table.String(), column)
 	}
-	sql := "SELECT " + selectExpr(have) + " FROM " + fromCurrent(r) + " WHERE isNotNull(" + ident(have.Name) + ") ORDER BY " + orderExpr(have) + " DESC LIMIT 1"
+	sql := selectCurrent(r, selectExpr(have), "isNotNull("+ident(have.Name)+")") + " ORDER BY " + orderExpr(have) + " DESC LIMIT 1"
 	bound := connectors.Bound{Kind: have.Type.Kind}
 	found := false
-	err = s.stream(ctx, object, sql, []relationColumn{have}, connectors.Limits{}, s.grantSelect(r.TableRef), func(batch arrow.RecordBatch) error {
+	err = s.stream(ctx, opRead, object, sql, []relationColumn{have}, connectors.Limits{}, s.grantSelect(r.TableRef), func(batch arrow.RecordBatch) error {
 		defer batch.Release()
 		if values := batch.Column(0); values.Len() > 0 && !values.IsNull(0) {
 			bound.Text, found = string(connectors.AppendValue(nil, values, have.Type, 0)), true

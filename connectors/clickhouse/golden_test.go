@@ -4,6 +4,7 @@ import (
 	"flag"
 	"strings"
 	"testing"
+	"time"
 
 	"arus/connectors"
 )
@@ -61,7 +62,16 @@ func script(t *testing.T, d dialect, atomic bool) string {
 	if d.cluster != "" {
 		engine = "ReplicatedReplacingMergeTree"
 	}
-	r := &relation{engine: engine, sortingKey: "id, code"}
+	r := &relation{engine: engine, sortingKey: "id, code", Table: connectors.Table{TableRef: target}}
+	for _, name := range []string{"id", "code", connectors.MetaDeletedAt, connectors.MetaRunID, connectors.MetaSyncedAt, metaVersion, metaGone} {
+		c := connectors.Column{Name: name, Type: connectors.Type{Kind: connectors.Int64}}
+		if name == connectors.MetaDeletedAt || name == connectors.MetaSyncedAt {
+			c.Type = metaColumns[1].Type
+		}
+		c.Native = d.columnType(c, false)
+		r.all = append(r.all, relationColumn{Column: c})
+	}
+	r.engineFull = d.engine("ReplacingMergeTree", target, d.replacingArgs()...)
 	say("rows to be merged", d.createLike(shadow, target, r, false))
 	say("where their versions begin", maxVersion(target))
 	w := &inserter{table: shadow}
@@ -92,11 +102,41 @@ func script(t *testing.T, d dialect, atomic bool) string {
 	swap, displaced := d.swap(target, shadow, true, atomic)
 	say("a later swap", swap)
 	say("the displaced table", d.drop(displaced))
-	say("the view of current rows", d.createView(target, []string{"id", "code"}, true))
-	say("the same without a key", d.createView(target, []string{"id"}, false))
+	say("the view of current rows", d.createView(target, []string{"id", "code"}, r))
+	say("whether an older one hides deleted rows", definition(currentView(target)))
+	say("the same without a key", d.createView(target, []string{"id"}, &relation{engine: "MergeTree", Table: connectors.Table{TableRef: target}}))
 	say("a view that is out of date", d.dropView(target))
 	say("the staging table", d.createRaw(raw, true))
 	say("mending half a swap", d.restore(target))
 	say("ending a cancelled query", killQuery("arus-1"))
+	deletions(say, d, r, raw)
+	say("a column that is added and one that is widened", d.alter(target, []string{"ADD COLUMN `n` Nullable(Int64)", "MODIFY COLUMN `m` Int64", "COMMENT COLUMN `m` " + literal("arus:{}")}))
+	staging := &relation{}
+	at := relationColumn{Column: connectors.Column{Name: rawExtracted, Type: metaColumns[1].Type}}
+	at.Native = d.columnType(at.Column, false)
+	staging.all = []relationColumn{at}
+	prune := &rebuild{site: site{db: &db{dialect: d}}, raw: staging, req: connectors.RebuildRequest{Base: "x"}, from: 17}
+	old, err := prune.extractedBefore(time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	say("the staging rows that stay", d.copyRest(shadow, raw, []string{rawID, rawData}, old+" AND "+olderOfKey(shadow, []string{"id", "code"})))
 	return b.String()
+}
+
+// deletions writes the statements that delete and mark rows.
+func deletions(say func(what, sql string), d dialect, r *relation, raw connectors.TableRef) {
+	keys, gone, versions := connectors.TableRef{Schema: "a", Name: "keys"}, connectors.TableRef{Schema: "a", Name: "gone"}, connectors.TableRef{Schema: "a", Name: "versions"}
+	l := &load{site: site{db: &db{dialect: d}, target: r}, shadow: keys, first: 42, req: connectors.LoadRequest{
+		Target: r.TableRef, Key: []string{"id", "code"}, Mode: connectors.Retain, SyncedAt: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC), Raw: &connectors.RawTarget{Table: raw},
+	}}
+	say("keys", createKeys(keys, natives([]connectors.Column{{Name: "id"}, {Name: "code"}}, func(c connectors.Column) native { return native{c, "Int64"} }), l.req.Key))
+	say("the keys that did not come", l.goneKeys(gone, bucket{0, 1}))
+	say("the same of many keys", l.goneKeys(gone, bucket{2, 3}))
+	say("their last versions", l.goneVersions(versions, gone, false, bucket{0, 1}))
+	l.req.Mode = connectors.Remove
+	say("the keys that came", l.goneKeys(gone, bucket{0, 1}))
+	l.req.Mode, l.req.Retain.Mark = connectors.Retain, true
+	say("the keys to mark", l.goneKeys(gone, bucket{0, 1}))
+	say("the marked versions", l.goneVersions(versions, gone, true, bucket{2, 3}))
 }

@@ -15,10 +15,12 @@ import (
 )
 
 // Bounds of one INSERT. Each makes one part, and the server merges parts in the
-// background: few large ones are what it wants.
+// background: few large ones are what it wants. Where several inserters work for
+// one load, or several loads for one table, each gets a share.
 const (
 	insertRows  = 512 << 10
 	insertBytes = 24 << 20
+	sharedBytes = 8 << 20
 )
 
 // partsPatience is how long an INSERT waits for the server's merges.
@@ -31,13 +33,13 @@ type inserter struct {
 	*db
 	table  connectors.TableRef
 	stamp  stamp
+	bytes  int             // of a block
 	ctx    context.Context // of the blocks on their way: a call's own may end with the call
 	cancel context.CancelFunc
 
 	block   *block // being collected
 	spare   *block
 	sending chan error // of the block on its way; nil when there is none
-	rows    int64      // given to write
 }
 
 // block is what one INSERT carries.
@@ -49,8 +51,8 @@ type block struct {
 	bytes    int
 }
 
-func (d *db) newInserter(ctx context.Context, table connectors.TableRef, columns, meta []native) (*inserter, error) {
-	w := &inserter{db: d, table: table}
+func (d *db) newInserter(ctx context.Context, table connectors.TableRef, columns, meta []native, bytes int) (*inserter, error) {
+	w := &inserter{db: d, table: table, bytes: bytes}
 	for _, b := range []**block{&w.block, &w.spare} {
 		*b = &block{}
 		for _, side := range []struct {
@@ -77,30 +79,53 @@ type native struct {
 }
 
 // stamp gives the metadata of a run of rows: from is the number of the first.
-type stamp func(meta []*encoder, from int64, n int)
+type stamp func(meta []*encoder, from uint64, n int)
 
-// write collects a batch, which it takes over.
-func (w *inserter) write(ctx context.Context, batch arrow.RecordBatch) error {
+// add collects a batch, which it takes over: its rows have numbers from from on.
+// A batch that the columns refuse leaves nothing behind.
+func (w *inserter) add(batch arrow.RecordBatch, from uint64) error {
 	n := int(batch.NumRows())
 	b := w.block
-	b.retained = append(b.retained, batch)
 	if int(batch.NumCols()) != len(b.columns) {
+		batch.Release()
 		return fmt.Errorf("a batch has %d columns instead of %d", batch.NumCols(), len(b.columns))
 	}
-	if n == 0 {
-		return nil
+	b.retained = append(b.retained, batch)
+	for _, e := range b.columns {
+		e.begin()
 	}
 	for i, e := range b.columns {
 		if err := e.add(batch.Column(i)); err != nil {
+			b.takeBack()
 			return err
 		}
-		b.bytes += sizeOf(batch.Column(i))
 	}
-	w.stamp(b.meta, w.rows, n)
-	w.rows += int64(n)
+	w.stamp(b.meta, from, n)
 	b.rows += n
 	b.bytes += metaBytes * n
-	if b.rows >= insertRows || b.bytes >= insertBytes {
+	for i := range b.columns {
+		b.bytes += sizeOf(batch.Column(i))
+	}
+	return nil
+}
+
+// takeBack removes the batch that was not added whole.
+func (b *block) takeBack() {
+	for _, e := range b.columns {
+		e.takeBack()
+	}
+	last := len(b.retained) - 1
+	b.retained[last].Release()
+	b.retained[last] = nil
+	b.retained = b.retained[:last]
+}
+
+// write collects a batch and sends what is enough for a part.
+func (w *inserter) write(ctx context.Context, batch arrow.RecordBatch, from uint64) error {
+	if err := w.add(batch, from); err != nil {
+		return err
+	}
+	if w.block.rows >= insertRows || w.block.bytes >= w.bytes {
 		return w.dispatch(ctx)
 	}
 	return nil

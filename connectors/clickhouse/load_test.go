@@ -429,13 +429,13 @@ func TestLowCardinality(t *testing.T) {
 	}
 	later := &db{dialect: dialect{version: version{20, 1}}, conn: f.dest.conn}
 	columns := []connectors.Column{column("id", connectors.Int64), column("a", connectors.Enum), nullable("b", connectors.Enum)}
-	w, err := later.newInserter(t.Context(), connectors.TableRef{Schema: f.schema, Name: "t"}, []native{{columns[0], "Int64"}, {columns[1], "LowCardinality(String)"}, {columns[2], "LowCardinality(Nullable(String))"}}, nil)
+	w, err := later.newInserter(t.Context(), connectors.TableRef{Schema: f.schema, Name: "t"}, []native{{columns[0], "Int64"}, {columns[1], "LowCardinality(String)"}, {columns[2], "LowCardinality(Nullable(String))"}}, nil, insertBytes)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.stamp = func([]*encoder, int64, int) {}
+	w.stamp = func([]*encoder, uint64, int) {}
 	rows := [][]string{{"1", "x", "y"}, {"2", "x", null}, {"3", "", ""}, {"4", "é", "x"}}
-	if err := errors.Join(w.write(t.Context(), batch(t, columns, rows)), w.flush(t.Context())); err != nil {
+	if err := errors.Join(w.write(t.Context(), batch(t, columns, rows), 0), w.flush(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	w.close()

@@ -48,7 +48,8 @@ CREATE TABLE `ana``lytics`.`_arus_new_0123456789abcdef_cafe`
     `strict ``name\\` String COMMENT 'arus:{"kind":"timestamp"}',
     `_arus_run_id` UUID,
     `_arus_synced_at` String COMMENT 'arus:{"kind":"timestamptz","precision":6}',
-    `_arus_version` UInt64
+    `_arus_version` UInt64,
+    `_arus_gone` UInt8 DEFAULT 0
 )
 ENGINE = ReplacingMergeTree(_arus_version)
 ORDER BY (`id`, `code`);
@@ -100,7 +101,10 @@ RENAME TABLE `ana``lytics`.`orders` TO `ana``lytics`.`_arus_old_b68852b433d3d687
 DROP TABLE IF EXISTS `ana``lytics`.`_arus_old_b68852b433d3d687`;
 
 -- the view of current rows
-CREATE VIEW `ana``lytics`.`orders_current` AS SELECT `id`, `code` FROM `ana``lytics`.`orders` FINAL;
+CREATE VIEW `ana``lytics`.`orders_current` AS SELECT `id`, `code` FROM `ana``lytics`.`orders` FINAL WHERE `_arus_gone` = 0;
+
+-- whether an older one hides deleted rows
+SELECT create_table_query FROM system.tables WHERE database = 'ana`lytics' AND name = 'orders_current';
 
 -- the same without a key
 CREATE VIEW `ana``lytics`.`orders_current` AS SELECT `id` FROM `ana``lytics`.`orders`;
@@ -124,4 +128,37 @@ RENAME TABLE `ana``lytics`.`_arus_old_b68852b433d3d687` TO `ana``lytics`.`orders
 
 -- ending a cancelled query
 KILL QUERY WHERE query_id = 'arus-1' ASYNC;
+
+-- keys
+CREATE TABLE `a`.`keys`
+(
+    `id` Int64,
+    `code` Int64
+)
+ENGINE = MergeTree()
+ORDER BY (`id`, `code`);
+
+-- the keys that did not come
+INSERT INTO `a`.`gone` (`id`, `code`) SELECT `id`, `code` FROM `ana``lytics`.`orders` WHERE (`id`, `code`) NOT IN (SELECT `id`, `code` FROM `a`.`keys`) GROUP BY `id`, `code` HAVING argMax(`_arus_gone`, `_arus_version`) = 0;
+
+-- the same of many keys
+INSERT INTO `a`.`gone` (`id`, `code`) SELECT `id`, `code` FROM `ana``lytics`.`orders` WHERE cityHash64(toString(`id`), toString(`code`)) % 3 = 2 AND (`id`, `code`) NOT IN (SELECT `id`, `code` FROM `a`.`keys` WHERE cityHash64(toString(`id`), toString(`code`)) % 3 = 2) GROUP BY `id`, `code` HAVING argMax(`_arus_gone`, `_arus_version`) = 0;
+
+-- their last versions
+INSERT INTO `a`.`versions` (`id`, `code`, `_arus_deleted_at`, `_arus_run_id`, `_arus_synced_at`, `_arus_version`, `_arus_gone`) SELECT `id`, `code`, `_arus_deleted_at`, toUUID('00000000-0000-0000-0000-000000000000'), '2026-01-02T03:04:05.000006Z', toUInt64(42), 1 FROM `ana``lytics`.`orders` FINAL WHERE (`id`, `code`) IN (SELECT `id`, `code` FROM `a`.`gone`) AND `_arus_gone` = 0;
+
+-- the keys that came
+INSERT INTO `a`.`gone` (`id`, `code`) SELECT `id`, `code` FROM `ana``lytics`.`orders` WHERE (`id`, `code`) IN (SELECT `id`, `code` FROM `a`.`keys`) GROUP BY `id`, `code` HAVING argMax(`_arus_gone`, `_arus_version`) = 0;
+
+-- the keys to mark
+INSERT INTO `a`.`gone` (`id`, `code`) SELECT `id`, `code` FROM `ana``lytics`.`orders` WHERE (`id`, `code`) NOT IN (SELECT `id`, `code` FROM `a`.`keys`) GROUP BY `id`, `code` HAVING argMax(`_arus_gone`, `_arus_version`) = 0 AND argMax(isNotNull(`_arus_deleted_at`), `_arus_version`) = 0;
+
+-- the marked versions
+INSERT INTO `a`.`versions` (`id`, `code`, `_arus_deleted_at`, `_arus_run_id`, `_arus_synced_at`, `_arus_version`, `_arus_gone`) SELECT `id`, `code`, '2026-01-02T03:04:05.000006Z', `_arus_run_id`, `_arus_synced_at`, toUInt64(42), 0 FROM `ana``lytics`.`orders` FINAL WHERE cityHash64(toString(`id`), toString(`code`)) % 3 = 2 AND (`id`, `code`) IN (SELECT `id`, `code` FROM `a`.`gone` WHERE cityHash64(toString(`id`), toString(`code`)) % 3 = 2) AND `_arus_gone` = 0;
+
+-- a column that is added and one that is widened
+ALTER TABLE `ana``lytics`.`orders` ADD COLUMN `n` Nullable(Int64), MODIFY COLUMN `m` Int64, COMMENT COLUMN `m` 'arus:{}';
+
+-- the staging rows that stay
+INSERT INTO `ana``lytics`.`_arus_new_0123456789abcdef_cafe` (`_arus_id`, `_data`) SELECT `_arus_id`, `_data` FROM `staging`.`shop_orders_raw` WHERE NOT ifNull(concat(multiIf(`_arus_extracted` = 'infinity', '~', `_arus_extracted` = '-infinity', '!', startsWith(`_arus_extracted`, '-'), '#', toString(position(`_arus_extracted`, '-'))), `_arus_extracted`) < '52026-01-02T03:04:05.000006Z' AND `_arus_id` < 17 AND `_arus_id` NOT IN (SELECT max(`_arus_id`) FROM `ana``lytics`.`_arus_new_0123456789abcdef_cafe` GROUP BY `id`, `code`), 0);
 

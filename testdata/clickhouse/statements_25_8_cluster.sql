@@ -48,9 +48,10 @@ CREATE TABLE `ana``lytics`.`_arus_new_0123456789abcdef_cafe` ON CLUSTER `north's
     `strict ``name\\` DateTime64(6, 'UTC') COMMENT 'arus:{"kind":"timestamp"}',
     `_arus_run_id` UUID,
     `_arus_synced_at` DateTime64(6, 'UTC'),
-    `_arus_version` UInt64 CODEC(Delta, LZ4)
+    `_arus_version` UInt64 CODEC(Delta, LZ4),
+    `_arus_gone` UInt8 DEFAULT 0
 )
-ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/hcad6665032f907c2/_arus_new_0123456789abcdef_cafe', '{replica}', _arus_version)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/hcad6665032f907c2/_arus_new_0123456789abcdef_cafe', '{replica}', _arus_version, _arus_gone)
 ORDER BY (`id`, `code`);
 
 -- the shadow of a table without one
@@ -64,7 +65,7 @@ ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/hcad6665032f907c2/_arus
 ORDER BY tuple();
 
 -- rows to be merged
-CREATE TABLE `ana``lytics`.`_arus_new_0123456789abcdef_cafe` AS `ana``lytics`.`orders` ENGINE = ReplacingMergeTree(_arus_version) ORDER BY (id, code);
+CREATE TABLE `ana``lytics`.`_arus_new_0123456789abcdef_cafe` AS `ana``lytics`.`orders` ENGINE = ReplacingMergeTree(_arus_version, _arus_gone) ORDER BY (id, code);
 
 -- where their versions begin
 SELECT max(`_arus_version`) FROM `ana``lytics`.`orders`;
@@ -79,7 +80,7 @@ SELECT DISTINCT partition_id FROM system.parts WHERE active AND database = 'ana`
 ALTER TABLE `ana``lytics`.`orders` ATTACH PARTITION ID 'all' FROM `ana``lytics`.`_arus_new_0123456789abcdef_cafe`;
 
 -- a table that replaces a window
-CREATE TABLE `ana``lytics`.`_arus_new_0123456789abcdef_cafe` ON CLUSTER `north's` AS `ana``lytics`.`orders` ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/hcad6665032f907c2/_arus_new_0123456789abcdef_cafe', '{replica}', _arus_version) ORDER BY (id, code);
+CREATE TABLE `ana``lytics`.`_arus_new_0123456789abcdef_cafe` ON CLUSTER `north's` AS `ana``lytics`.`orders` ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/hcad6665032f907c2/_arus_new_0123456789abcdef_cafe', '{replica}', _arus_version, _arus_gone) ORDER BY (id, code);
 
 -- what the window leaves, by a column of type DateTime64(6, 'UTC')
 INSERT INTO `ana``lytics`.`_arus_new_0123456789abcdef_cafe` (`id`, `at`) SELECT `id`, `at` FROM `ana``lytics`.`orders` WHERE NOT ifNull((toUnixTimestamp64Micro(`at`) >= 1704164645500000 AND toUnixTimestamp64Micro(`at`) <= 253402300800000000 OR isNull(`at`)), 0);
@@ -100,7 +101,10 @@ EXCHANGE TABLES `ana``lytics`.`_arus_new_0123456789abcdef_cafe` AND `ana``lytics
 DROP TABLE IF EXISTS `ana``lytics`.`_arus_new_0123456789abcdef_cafe` ON CLUSTER `north's` SETTINGS max_table_size_to_drop = 0;
 
 -- the view of current rows
-CREATE VIEW `ana``lytics`.`orders_current` ON CLUSTER `north's` AS SELECT `id`, `code` FROM `ana``lytics`.`orders` FINAL;
+CREATE VIEW `ana``lytics`.`orders_current` ON CLUSTER `north's` AS SELECT `id`, `code` FROM `ana``lytics`.`orders` FINAL WHERE `_arus_gone` = 0;
+
+-- whether an older one hides deleted rows
+SELECT create_table_query FROM system.tables WHERE database = 'ana`lytics' AND name = 'orders_current';
 
 -- the same without a key
 CREATE VIEW `ana``lytics`.`orders_current` ON CLUSTER `north's` AS SELECT `id` FROM `ana``lytics`.`orders`;
@@ -124,4 +128,37 @@ RENAME TABLE `ana``lytics`.`_arus_old_b68852b433d3d687` TO `ana``lytics`.`orders
 
 -- ending a cancelled query
 KILL QUERY WHERE query_id = 'arus-1' ASYNC;
+
+-- keys
+CREATE TABLE `a`.`keys`
+(
+    `id` Int64,
+    `code` Int64
+)
+ENGINE = MergeTree()
+ORDER BY (`id`, `code`);
+
+-- the keys that did not come
+INSERT INTO `a`.`gone` (`id`, `code`) SELECT `id`, `code` FROM `ana``lytics`.`orders` WHERE (`id`, `code`) NOT IN (SELECT `id`, `code` FROM `a`.`keys`) GROUP BY `id`, `code` HAVING argMax(`_arus_gone`, `_arus_version`) = 0;
+
+-- the same of many keys
+INSERT INTO `a`.`gone` (`id`, `code`) SELECT `id`, `code` FROM `ana``lytics`.`orders` WHERE cityHash64(toString(`id`), toString(`code`)) % 3 = 2 AND (`id`, `code`) NOT IN (SELECT `id`, `code` FROM `a`.`keys` WHERE cityHash64(toString(`id`), toString(`code`)) % 3 = 2) GROUP BY `id`, `code` HAVING argMax(`_arus_gone`, `_arus_version`) = 0;
+
+-- their last versions
+INSERT INTO `a`.`versions` (`id`, `code`, `_arus_deleted_at`, `_arus_run_id`, `_arus_synced_at`, `_arus_version`, `_arus_gone`) SELECT `id`, `code`, `_arus_deleted_at`, toUUID('00000000-0000-0000-0000-000000000000'), toDateTime64('2026-01-02 03:04:05.000006', 6, 'UTC'), toUInt64(42), 1 FROM `ana``lytics`.`orders` FINAL WHERE (`id`, `code`) IN (SELECT `id`, `code` FROM `a`.`gone`) AND `_arus_gone` = 0;
+
+-- the keys that came
+INSERT INTO `a`.`gone` (`id`, `code`) SELECT `id`, `code` FROM `ana``lytics`.`orders` WHERE (`id`, `code`) IN (SELECT `id`, `code` FROM `a`.`keys`) GROUP BY `id`, `code` HAVING argMax(`_arus_gone`, `_arus_version`) = 0;
+
+-- the keys to mark
+INSERT INTO `a`.`gone` (`id`, `code`) SELECT `id`, `code` FROM `ana``lytics`.`orders` WHERE (`id`, `code`) NOT IN (SELECT `id`, `code` FROM `a`.`keys`) GROUP BY `id`, `code` HAVING argMax(`_arus_gone`, `_arus_version`) = 0 AND argMax(isNotNull(`_arus_deleted_at`), `_arus_version`) = 0;
+
+-- the marked versions
+INSERT INTO `a`.`versions` (`id`, `code`, `_arus_deleted_at`, `_arus_run_id`, `_arus_synced_at`, `_arus_version`, `_arus_gone`) SELECT `id`, `code`, toDateTime64('2026-01-02 03:04:05.000006', 6, 'UTC'), `_arus_run_id`, `_arus_synced_at`, toUInt64(42), 0 FROM `ana``lytics`.`orders` FINAL WHERE cityHash64(toString(`id`), toString(`code`)) % 3 = 2 AND (`id`, `code`) IN (SELECT `id`, `code` FROM `a`.`gone` WHERE cityHash64(toString(`id`), toString(`code`)) % 3 = 2) AND `_arus_gone` = 0;
+
+-- a column that is added and one that is widened
+ALTER TABLE `ana``lytics`.`orders` ON CLUSTER `north's` ADD COLUMN `n` Nullable(Int64), MODIFY COLUMN `m` Int64, COMMENT COLUMN `m` 'arus:{}';
+
+-- the staging rows that stay
+INSERT INTO `ana``lytics`.`_arus_new_0123456789abcdef_cafe` (`_arus_id`, `_data`) SELECT `_arus_id`, `_data` FROM `staging`.`shop_orders_raw` WHERE NOT ifNull(toUnixTimestamp64Micro(`_arus_extracted`) < 1767323045000006 AND `_arus_id` < 17 AND `_arus_id` NOT IN (SELECT max(`_arus_id`) FROM `ana``lytics`.`_arus_new_0123456789abcdef_cafe` GROUP BY `id`, `code`), 0);
 
