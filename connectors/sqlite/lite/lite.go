@@ -295,3 +295,42 @@ func Brief(v driver.Value) string {
 
 // Get gives parameter i as it was set.
 func (s *Stmt) Get(i int) driver.Value { return s.args[i].Value }
+
+// Reader is a prepared query for single rows.
+type Reader struct {
+	stmt driver.Stmt
+	row  []driver.Value
+}
+
+// PrepareQuery prepares a query whose first row is wanted.
+func (c *Conn) PrepareQuery(ctx context.Context, sql string) (*Reader, error) {
+	stmt, err := c.conn.(driver.ConnPrepareContext).PrepareContext(ctx, sql)
+	if err != nil {
+		return nil, err
+	}
+	return &Reader{stmt: stmt}, nil
+}
+
+// Row gives the first row, which is valid until the next call; ok is false when
+// there is none. It is not interrupted once it has begun: it is short.
+func (r *Reader) Row(ctx context.Context, args ...driver.Value) (row []driver.Value, ok bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, false, err
+	}
+	rows, err := r.stmt.(driver.StmtQueryContext).QueryContext(context.WithoutCancel(ctx), named(args))
+	if err != nil {
+		return nil, false, err
+	}
+	if r.row == nil {
+		r.row = make([]driver.Value, len(rows.Columns()))
+	}
+	err = rows.Next(r.row)
+	cerr := rows.Close()
+	if errors.Is(err, io.EOF) {
+		return nil, false, cerr
+	}
+	return r.row, err == nil, errors.Join(err, cerr)
+}
+
+// Close frees the query.
+func (r *Reader) Close() error { return r.stmt.Close() }
