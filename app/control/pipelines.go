@@ -443,6 +443,11 @@ func (s *Service) checkPipeline(ctx context.Context, st *store.Store, p model.Pi
 			}
 		}
 	}
+	more, err := s.sharedRaw(ctx, st, p, dst, others)
+	if err != nil {
+		return err
+	}
+	faults = append(append(faults, more...), keylessDeletes(p, found)...)
 	for i, t := range p.Tables {
 		if !t.Enabled {
 			continue
@@ -487,6 +492,4 @@ func waitsForItself(ctx context.Context, st *store.Store, p model.Pipeline) (str
 }
 
 // configuredTable is what a configuration alone knows of its table.
-func configuredTable(t model.PipelineTable) connectors.Table {
-	return connectors.Table{TableRef: connectors.TableRef{Schema: t.SourceSchema, Name: t.SourceTable}, DefaultSchema: t.SourceSchema == model.UnsetSchema}
-}
+func configuredTable(t model.PipelineTable) connectors.Table { return engine.Configured(t) }

@@ -349,5 +349,5 @@ func (s *Service) RetryRun(ctx context.Context, runID string) (Started, error) {
 	if run.Status != model.RunFailed && run.Status != model.RunCancelled {
 		return Started{}, &RunOverError{RunID: runID, Status: run.Status, Want: "be tried again"}
 	}
-	return s.StartRun(ctx, RunRequest{Pipeline: run.PipelineID, FullRefresh: run.Trigger == model.TriggerFullRefresh})
+	return s.StartRun(ctx, RunRequest{Pipeline: run.PipelineID, RetryOf: run.ID, Force: true, FullRefresh: run.Trigger == model.TriggerFullRefresh})
 }

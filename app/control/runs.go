@@ -19,6 +19,10 @@ type RunRequest struct {
 	Tables       []string // keys; empty = all that are enabled
 	FullRefresh  bool
 	BackfillFrom string // date or timestamp; empty = none
+	BackfillTo   string // the end of the backfill; empty = the newest row
+	Reconcile    bool   // compare the keys of both sides, where deletions are followed
+	Force        bool   // whatever the pipeline it depends on has done
+	RetryOf      string // a run of the pipeline: only its tables that did not succeed
 	Trigger      model.TriggerType
 	Progress     func(engine.Event)
 }
@@ -75,14 +79,22 @@ func (s *Service) job(ctx context.Context, req RunRequest) (engine.Job, error) {
 			return source, destination, nil
 		},
 	}
+	if err := s.prepare(ctx, &job, req, dst, settings); err != nil {
+		return engine.Job{}, err
+	}
 	switch {
+	case req.BackfillFrom == "" && req.BackfillTo != "":
+		return engine.Job{}, fault("the run", "backfill_from", "is required together with backfill_to")
 	case req.BackfillFrom != "" && req.FullRefresh:
 		return engine.Job{}, fault("the run", "backfill_from", "goes without a full refresh")
 	case req.BackfillFrom != "":
 		if _, _, err := connectors.ParseTimestamp(req.BackfillFrom); err != nil {
 			return engine.Job{}, fault("the run", "backfill_from", "%q is no date: write it as 2026-01-31 or 2026-01-31T15:04:05", req.BackfillFrom)
 		}
-		job.BackfillFrom, job.Trigger = req.BackfillFrom, model.TriggerBackfill
+		if _, _, err := connectors.ParseTimestamp(req.BackfillTo); req.BackfillTo != "" && err != nil {
+			return engine.Job{}, fault("the run", "backfill_to", "%q is no date: write it as 2026-01-31 or 2026-01-31T15:04:05", req.BackfillTo)
+		}
+		job.BackfillFrom, job.BackfillTo, job.Trigger = req.BackfillFrom, req.BackfillTo, model.TriggerBackfill
 	case req.FullRefresh:
 		job.Trigger = model.TriggerFullRefresh
 	case job.Trigger == "":

@@ -135,7 +135,11 @@ func (s *Service) syncOpened(ctx context.Context, req SyncRequest, key string, p
 		return engine.Report{}, err
 	}
 	opened := true // the first attempt goes on with the connections that found the tables
-	return s.engine(req.Progress).Run(ctx, engine.Job{
+	settings, err := s.settings(ctx)
+	if err != nil {
+		return engine.Report{}, err
+	}
+	job := engine.Job{
 		Pipeline: p, Only: only, Trigger: model.TriggerManual, SourceName: src.Name, SyncMethod: req.Mode,
 		Open: func(ctx context.Context) (connectors.Source, connectors.Destination, error) {
 			if opened {
@@ -145,7 +149,11 @@ func (s *Service) syncOpened(ctx context.Context, req SyncRequest, key string, p
 			return s.openBoth(ctx, req)
 		},
 		Discovered: found, Names: s.names(p, dst), Holds: s.Registry[string(dst.Type)].Holds, FullRefresh: req.FullRefresh,
-	})
+	}
+	if err := s.prepare(ctx, &job, RunRequest{Force: true}, dst, settings); err != nil {
+		return engine.Report{}, err
+	}
+	return s.engine(req.Progress).Run(ctx, job)
 }
 
 // configure writes what the command line said of every table.

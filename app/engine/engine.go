@@ -55,6 +55,8 @@ type Job struct {
 	Drift       model.DriftPolicy // of pipelines without one of their own
 	Reconcile   bool              // compare the keys of both sides now, where deletions are followed
 	Threshold   float64           // of quality checks, in percent, for pipelines without one of their own
+	// Skip is why the run does not take place: it is recorded as skipped.
+	Skip string
 	// Letters makes the run load dead letters again, Rebuild makes it build targets
 	// anew from raw rows, instead of copying; both need only OpenDestination.
 	Letters         *Letters
@@ -163,6 +165,9 @@ const finishTimeout = 15 * time.Second
 // Run executes the job and records it. The error is of the record keeping
 // only: what befell the run and its tables is in the report.
 func (e *Engine) Run(ctx context.Context, job Job) (Report, error) {
+	if job.Skip != "" {
+		return e.skip(ctx, job)
+	}
 	run := model.Run{PipelineID: job.Pipeline.ID, Status: model.RunRunning, Trigger: job.Trigger, UserID: job.UserID, Work: job.work()}
 	if err := e.State.StartRun(ctx, &run); err != nil {
 		return Report{}, fmt.Errorf("record the start of the run: %w", err)
@@ -230,6 +235,22 @@ func (e *Engine) whyEnded(ctx context.Context, job *Job, object string, err erro
 		}
 	}
 	return err
+}
+
+// skip records a run that does not take place.
+func (e *Engine) skip(ctx context.Context, job Job) (Report, error) {
+	run := model.Run{PipelineID: job.Pipeline.ID, Status: model.RunSkipped, Trigger: job.Trigger, UserID: job.UserID, ErrorMessage: job.Skip}
+	if err := e.State.StartRun(ctx, &run); err != nil {
+		return Report{}, fmt.Errorf("record the skipped run: %w", err)
+	}
+	report := Report{RunID: run.ID, Pipeline: job.Pipeline.Name, Status: model.RunSkipped, Tables: []TableReport{}, Error: job.Skip}
+	log := newRunLog(e, run.ID)
+	log.add(ctx, slog.LevelWarn, "", "skipped: "+job.Skip)
+	report.Warnings = log.warnings
+	if err := log.flush(ctx); err != nil {
+		return report, fmt.Errorf("record why the run was skipped: %w", err)
+	}
+	return report, nil
 }
 
 func (j *Job) work() model.RunWork {
