@@ -8,7 +8,7 @@ import (
 
 // SelectRows makes a batch of the given rows, in the given order. It does not
 // release the batch.
-func SelectRows(batch arrow.RecordBatch, rows []int) arrow.RecordBatch {
+func SelectRows[I int | int32](batch arrow.RecordBatch, rows []I) arrow.RecordBatch {
 	columns := make([]arrow.Array, batch.NumCols())
 	for c := range columns {
 		columns[c] = SelectValues(batch.Column(c), rows)
@@ -21,7 +21,7 @@ func SelectRows(batch arrow.RecordBatch, rows []int) arrow.RecordBatch {
 }
 
 // SelectValues makes an array of the given rows of another, in the given order.
-func SelectValues(arr arrow.Array, rows []int) arrow.Array {
+func SelectValues[I int | int32](arr arrow.Array, rows []I) arrow.Array {
 	builder := array.NewBuilder(memory.DefaultAllocator, arr.DataType())
 	defer builder.Release()
 	builder.Reserve(len(rows))
@@ -70,11 +70,12 @@ func SelectValues(arr arrow.Array, rows []int) arrow.Array {
 	return builder.NewArray()
 }
 
-func selectInto[T any](rows []int, arr arrow.Array, value func(int) T, builder interface {
+func selectInto[I int | int32, T any](rows []I, arr arrow.Array, value func(int) T, builder interface {
 	Append(T)
 	AppendNull()
 }) {
-	for _, i := range rows {
+	for _, row := range rows {
+		i := int(row)
 		if arr.IsNull(i) {
 			builder.AppendNull()
 		} else {

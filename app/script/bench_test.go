@@ -34,11 +34,7 @@ func BenchmarkScripts(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			p := Program{Name: "bench", Source: source}
-			out, err := r.Infer(b.Context(), p, columns, batch)
-			if err != nil {
-				b.Fatal(err)
-			}
-			s, err := r.Open(b.Context(), p, columns, out, nil)
+			s, err := r.Open(b.Context(), p, columns, nil)
 			if err != nil {
 				b.Fatal(err)
 			}

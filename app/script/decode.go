@@ -11,21 +11,9 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"arus/app/transform"
 	"arus/connectors"
 )
-
-// Failure is a row that the script failed on, or that its columns cannot hold.
-type Failure struct {
-	Row    int // in the batch that was given
-	Reason string
-}
-
-// Result is what became of a batch. Every row given is in Origin, in Failed, or was dropped.
-type Result struct {
-	Batch  arrow.RecordBatch // nil when no row is left
-	Origin []int             // by row of Batch: the row it came from
-	Failed []Failure
-}
 
 var errFrame = errors.New("the worker's answer cannot be read")
 
@@ -56,35 +44,35 @@ func (f *frame) number() int {
 func (f *frame) block() []byte { return f.take(f.number()) }
 
 // decode reads an answer to a batch. Rows of the answer are counted from zero within the given batch.
-func decode(body []byte, given arrow.RecordBatch, in, out []connectors.Column) (Result, error) {
+func decode(body []byte, given arrow.RecordBatch, in, out []connectors.Column) (transform.ScriptResult, error) {
 	f := &frame{body: body}
 	rows, told := f.number(), f.number()
 	var failures [][2]any
 	if err := json.Unmarshal(f.take(told), &failures); err != nil || rows > int(given.NumRows()) {
-		return Result{}, errFrame
+		return transform.ScriptResult{}, errFrame
 	}
-	var result Result
+	var result transform.ScriptResult
 	for _, pair := range failures {
 		row, isNumber := pair[0].(float64)
 		reason, isText := pair[1].(string)
 		if !isNumber || !isText || row < 0 || int64(row) >= given.NumRows() {
-			return Result{}, errFrame
+			return transform.ScriptResult{}, errFrame
 		}
-		result.Failed = append(result.Failed, Failure{Row: int(row), Reason: reason})
+		result.Failed = append(result.Failed, transform.ScriptFailure{Row: int(row), Reason: reason})
 	}
 	origin := f.take(4 * rows)
 	if f.err != nil {
-		return Result{}, f.err
+		return transform.ScriptResult{}, f.err
 	}
-	result.Origin = make([]int, rows)
+	result.Rows = make([]int32, rows)
 	whole := rows == int(given.NumRows())
-	for i := range result.Origin {
-		row := int(binary.LittleEndian.Uint32(origin[4*i:]))
-		if row < 0 || int64(row) >= given.NumRows() {
-			return Result{}, errFrame
+	for i := range result.Rows {
+		row := binary.LittleEndian.Uint32(origin[4*i:])
+		if int64(row) >= given.NumRows() {
+			return transform.ScriptResult{}, errFrame
 		}
-		result.Origin[i] = row
-		whole = whole && row == i
+		result.Rows[i] = int32(row) //nolint:gosec // less than the rows of a batch
+		whole = whole && int(row) == i
 	}
 	if rows == 0 {
 		return result, nil
@@ -99,15 +87,15 @@ func decode(body []byte, given arrow.RecordBatch, in, out []connectors.Column) (
 	for _, c := range out {
 		kind := f.take(1)
 		if f.err != nil {
-			return Result{}, f.err
+			return transform.ScriptResult{}, f.err
 		}
 		if kind[0] == '=' {
-			arrays = append(arrays, unchanged(given, in, c.Name, result.Origin, whole))
+			arrays = append(arrays, unchanged(given, in, c.Name, result.Rows, whole))
 			continue
 		}
 		arr, err := decodeColumn(f, kind[0], rows, c, bad)
 		if err != nil {
-			return Result{}, err
+			return transform.ScriptResult{}, err
 		}
 		arrays = append(arrays, arr)
 	}
@@ -117,15 +105,16 @@ func decode(body []byte, given arrow.RecordBatch, in, out []connectors.Column) (
 		return result, nil
 	}
 	defer batch.Release()
-	var keep, kept []int
-	for i, row := range result.Origin {
+	var keep []int
+	var kept []int32
+	for i, row := range result.Rows {
 		if why, failed := bad[i]; failed {
-			result.Failed = append(result.Failed, Failure{Row: row, Reason: why})
+			result.Failed = append(result.Failed, transform.ScriptFailure{Row: int(row), Reason: why})
 			continue
 		}
 		keep, kept = append(keep, i), append(kept, row)
 	}
-	result.Origin = kept
+	result.Rows = kept
 	if len(keep) > 0 {
 		result.Batch = connectors.SelectRows(batch, keep)
 	}
@@ -133,13 +122,13 @@ func decode(body []byte, given arrow.RecordBatch, in, out []connectors.Column) (
 }
 
 // unchanged is an input column, of the rows that are left.
-func unchanged(given arrow.RecordBatch, in []connectors.Column, name string, origin []int, whole bool) arrow.Array {
+func unchanged(given arrow.RecordBatch, in []connectors.Column, name string, rows []int32, whole bool) arrow.Array {
 	for i, c := range in {
 		if c.Name != name {
 			continue
 		}
 		if arr := given.Column(i); !whole {
-			return connectors.SelectValues(arr, origin)
+			return connectors.SelectValues(arr, rows)
 		}
 		given.Column(i).Retain()
 		return given.Column(i)

@@ -6,7 +6,7 @@
 // type cannot say (an infinite date, say) is its text. A value that comes back as the same object is passed through as it was.
 //
 // Columns that a script adds have the types of its `columns = {"name": "decimal(12,2)"}`, where None removes a column, or are
-// inferred from a first batch and then held to: see [Runtime.Infer]. A key that a row lacks reads null.
+// inferred from a first batch and then held to. A key that a row lacks reads null.
 //
 // A worker gets an empty environment, a temporary directory of its own and batches of at most [batchRows] rows. On Linux the
 // kernel keeps it from other files (Landlock), from the network, from other processes and from new ones (seccomp), from

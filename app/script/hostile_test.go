@@ -76,7 +76,7 @@ func TestHostileScripts(t *testing.T) {
 // attempt runs a script over a batch; a failed row is an error too.
 func attempt(t *testing.T, r *Runtime, source string, in []connectors.Column) error {
 	t.Helper()
-	s, err := r.Open(t.Context(), Program{Name: "hostile", Source: source}, in, in, nil)
+	s, err := r.Open(t.Context(), Program{Name: "hostile", Source: source}, in, nil)
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func attempt(t *testing.T, r *Runtime, source string, in []connectors.Column) er
 func TestACancelledRunEndsItsWorker(t *testing.T) {
 	r := newRuntime(t, Limits{})
 	in := []connectors.Column{col("id", connectors.Int64)}
-	s, err := r.Open(t.Context(), Program{Name: "slow", Source: "import time\ndef transform(row):\n    print('begun')\n    time.sleep(60)\n    return row"}, in, in, func(string) {})
+	s, err := r.Open(t.Context(), Program{Name: "slow", Source: "import time\ndef transform(row):\n    print('begun')\n    time.sleep(60)\n    return row"}, in, func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}

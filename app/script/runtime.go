@@ -130,7 +130,7 @@ func (r *Runtime) launch(ctx context.Context, source string) (l launch, spec str
 	}
 	l = launch{
 		Program: r.program, Args: []string{r.program, "-I", "-S", "-B", "-X", "utf8", "-c", source},
-		Dir: dir, Read: r.read, Memory: r.limits.Memory, File: r.limits.File, Open: !r.isolated,
+		Dir: dir, Read: r.read, File: r.limits.File, Open: !r.isolated,
 	}
 	text, err := json.Marshal(l)
 	return l, string(text), err

@@ -15,7 +15,6 @@ type launch struct {
 	Args    []string `json:"args"` // with the program's name in front
 	Dir     string   `json:"dir"`  // the worker's own directory: the only one it may write to
 	Read    []string `json:"read"` // files and directories it may read and run
-	Memory  uint64   `json:"memory"`
 	File    uint64   `json:"file"`
 	Open    bool     `json:"open"` // limits only, no isolation
 }

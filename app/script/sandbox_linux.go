@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -35,6 +36,7 @@ func kill(p *os.Process) {
 
 // become gives up everything that a script does not need, then runs the interpreter in this process.
 func (l launch) become() error {
+	debug.SetGCPercent(-1) // nothing of this runtime is needed any more
 	runtime.LockOSThread() // what follows binds this thread, and the thread becomes the process
 	for _, limit := range []struct {
 		which int
@@ -57,9 +59,6 @@ func (l launch) become() error {
 		if err := restrictCalls(); err != nil {
 			return fmt.Errorf("keep the script from the network and from other processes: %w", err)
 		}
-	}
-	if err := unix.Setrlimit(unix.RLIMIT_AS, &unix.Rlimit{Cur: l.Memory, Max: l.Memory}); err != nil {
-		return fmt.Errorf("limit memory: %w", err)
 	}
 	return unix.Exec(l.Program, l.Args, []string{})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"arus/app/transform"
 	"arus/connectors"
 )
 
@@ -21,11 +22,12 @@ const batchRows = 8192
 type setup struct {
 	Name    string     `json:"name"`
 	Source  string     `json:"source"`
+	Memory  uint64     `json:"memory"` // bytes of address space
 	Columns []inColumn `json:"columns"`
 }
 
-func newSetup(p Program, in []connectors.Column) setup {
-	s := setup{Name: p.Name, Source: p.Source, Columns: make([]inColumn, len(in))}
+func (r *Runtime) setup(p Program, in []connectors.Column) setup {
+	s := setup{Name: p.Name, Source: p.Source, Memory: r.limits.Memory, Columns: make([]inColumn, len(in))}
 	for i, c := range in {
 		s.Columns[i] = inColumn{Name: c.Name, Encoding: sent(c.Type.Kind)}
 	}
@@ -34,7 +36,7 @@ func newSetup(p Program, in []connectors.Column) setup {
 
 // Check starts a script without rows: its syntax, its functions and its declared columns.
 func (r *Runtime) Check(ctx context.Context, p Program) error {
-	w, ready, err := r.start(ctx, p, newSetup(p, nil), nil)
+	w, ready, err := r.start(ctx, p, r.setup(p, nil), nil)
 	if err != nil {
 		return err
 	}
@@ -45,46 +47,6 @@ func (r *Runtime) Check(ctx context.Context, p Program) error {
 }
 
 var errRemoved = errors.New("removed")
-
-// Infer gives the columns that a script's rows have: as declared, else as the rows of a first batch come out. It runs the
-// script on the sample in a worker of its own, which ends. A script without declared columns needs a sample with a row in it.
-func (r *Runtime) Infer(ctx context.Context, p Program, in []connectors.Column, sample arrow.RecordBatch) (out []connectors.Column, err error) {
-	w, ready, err := r.start(ctx, p, newSetup(p, in), nil)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, w.close()) }()
-	if out, err = w.declared(in, ready); out != nil || err != nil {
-		return out, err
-	}
-	if sample == nil || sample.NumRows() == 0 {
-		return slices.Clone(in), nil
-	}
-	sample = sample.NewSlice(0, min(sample.NumRows(), batchRows))
-	defer sample.Release()
-	answer, err := w.ask(ctx, frameSurvey, appendBatch(nil, sample, in), frameFound)
-	if err != nil {
-		return nil, err
-	}
-	var seen struct {
-		Out     int
-		Failed  [][2]any
-		Columns []found
-	}
-	if err := json.Unmarshal(answer, &seen); err != nil {
-		return nil, w.fault(errFrame, "run it again; if it persists, report it")
-	}
-	if seen.Out == 0 {
-		if len(seen.Failed) > 0 {
-			return nil, w.fault(fmt.Errorf("it failed on every row of the first batch, such as: %v", seen.Failed[0][1]), "mend the script, or declare its columns")
-		}
-		return slices.Clone(in), nil // every row was dropped
-	}
-	if out, err = inferred(in, seen.Columns); err != nil {
-		return nil, w.fault(err, "every value of a column has one type, or None")
-	}
-	return out, nil
-}
 
 // declared are the columns by the script's own declaration; nil without one.
 func (w *worker) declared(in []connectors.Column, ready []byte) ([]connectors.Column, error) {
@@ -105,34 +67,116 @@ func (w *worker) declared(in []connectors.Column, ready []byte) ([]connectors.Co
 	return out, nil
 }
 
-// Script is a script that runs over one table's batches, in a worker of its own. Its methods are called by one goroutine.
-type Script struct {
-	w       *worker
-	in, out []connectors.Column
-	body    []byte
+// Scripts gives a transform its scripts: lookup finds one by name, log receives what they print, line by line, from other
+// goroutines; it may be nil.
+func (r *Runtime) Scripts(lookup func(ctx context.Context, name string) (Program, error), log func(script, line string)) transform.Scripts {
+	return scripts{r, lookup, log}
 }
 
-// Open starts a script for batches of the columns in; every row it returns is held to out, which Infer gives. log receives
-// what the script prints, line by line, from another goroutine; it may be nil. Close ends the worker.
-func (r *Runtime) Open(ctx context.Context, p Program, in, out []connectors.Column, log func(string)) (*Script, error) {
-	w, _, err := r.start(ctx, p, newSetup(p, in), log)
+type scripts struct {
+	runtime *Runtime
+	lookup  func(ctx context.Context, name string) (Program, error)
+	log     func(script, line string)
+}
+
+// Open finds the script and starts it.
+func (s scripts) Open(ctx context.Context, name string, in []connectors.Column) (transform.Script, error) {
+	p, err := s.lookup(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	body, err := json.Marshal(outColumns(in, out))
-	if err == nil {
-		_, err = w.ask(ctx, frameColumns, body, frameReady)
+	var log func(string)
+	if s.log != nil {
+		log = func(line string) { s.log(name, line) }
+	}
+	opened, err := s.runtime.Open(ctx, p, in, log)
+	if err != nil {
+		return nil, err
+	}
+	return opened, nil
+}
+
+// Script is a script at work on one table, in a worker of its own.
+type Script struct {
+	runtime *Runtime
+	program Program
+	w       *worker
+	in, out []connectors.Column
+	known   bool
+	body    []byte
+}
+
+// Open starts a script for batches of the columns in. log receives what it prints, from another goroutine; it may be nil.
+// Close ends the worker.
+func (r *Runtime) Open(ctx context.Context, p Program, in []connectors.Column, log func(string)) (*Script, error) {
+	w, ready, err := r.start(ctx, p, r.setup(p, in), log)
+	if err != nil {
+		return nil, err
+	}
+	s := &Script{runtime: r, program: p, w: w, in: in}
+	out, err := w.declared(in, ready)
+	if out != nil && err == nil {
+		err = s.settle(ctx, out)
 	}
 	if err != nil {
 		return nil, errors.Join(err, w.close())
 	}
-	return &Script{w: w, in: in, out: out}, nil
+	return s, nil
 }
 
-// Run runs the script over a batch, which it does not release. An error is of the worker: the batch was not transformed and
-// the script cannot be used any more.
-func (s *Script) Run(ctx context.Context, batch arrow.RecordBatch) (Result, error) {
-	var parts []Result
+// Columns are what the batches of Run have: known from the start when the script declares them, else from the first batch
+// of which a row is left.
+func (s *Script) Columns() (columns []connectors.Column, known bool) { return s.out, s.known }
+
+// settle tells the worker the columns that go out.
+func (s *Script) settle(ctx context.Context, out []connectors.Column) error {
+	body, err := json.Marshal(outColumns(s.in, out))
+	if err != nil {
+		return err
+	}
+	if _, err := s.w.ask(ctx, frameColumns, body, frameReady); err != nil {
+		return err
+	}
+	s.out, s.known = out, true
+	return nil
+}
+
+// learn settles the columns by a first batch. It runs in a worker of its own, which ends: the script sees every row once.
+func (s *Script) learn(ctx context.Context, sample arrow.RecordBatch) (err error) {
+	w, _, err := s.runtime.start(ctx, s.program, s.runtime.setup(s.program, s.in), nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	sample = sample.NewSlice(0, min(sample.NumRows(), batchRows))
+	defer sample.Release()
+	answer, err := w.ask(ctx, frameSurvey, appendBatch(nil, sample, s.in), frameFound)
+	if err != nil {
+		return err
+	}
+	var seen struct {
+		Out     int
+		Columns []found
+	}
+	if err := json.Unmarshal(answer, &seen); err != nil {
+		return w.fault(errFrame, "run it again; if it persists, report it")
+	}
+	if seen.Out == 0 { // every row was dropped or failed: a later batch tells
+		err := s.settle(ctx, s.in)
+		s.out, s.known = nil, false
+		return err
+	}
+	out, err := inferred(s.in, seen.Columns)
+	if err != nil {
+		return w.fault(err, "every value of a column has one type, or None")
+	}
+	return s.settle(ctx, out)
+}
+
+// Run runs the script over a batch, which it does not release. An error is of the script as a whole: the batch was not
+// transformed, and the script cannot be used any more.
+func (s *Script) Run(ctx context.Context, batch arrow.RecordBatch) (transform.ScriptResult, error) {
+	var parts []transform.ScriptResult
 	defer func() {
 		for _, p := range parts {
 			if p.Batch != nil {
@@ -143,10 +187,10 @@ func (s *Script) Run(ctx context.Context, batch arrow.RecordBatch) (Result, erro
 	for from := int64(0); from < batch.NumRows(); from += batchRows {
 		part, err := s.runPart(ctx, batch.NewSlice(from, min(from+batchRows, batch.NumRows())))
 		if err != nil {
-			return Result{}, err
+			return transform.ScriptResult{}, err
 		}
-		for i := range part.Origin {
-			part.Origin[i] += int(from)
+		for i := range part.Rows {
+			part.Rows[i] += int32(from) //nolint:gosec // rows of a batch
 		}
 		for i := range part.Failed {
 			part.Failed[i].Row += int(from)
@@ -156,16 +200,29 @@ func (s *Script) Run(ctx context.Context, batch arrow.RecordBatch) (Result, erro
 	return join(parts)
 }
 
-func (s *Script) runPart(ctx context.Context, part arrow.RecordBatch) (Result, error) {
+func (s *Script) runPart(ctx context.Context, part arrow.RecordBatch) (transform.ScriptResult, error) {
 	defer part.Release()
+	if !s.known {
+		if err := s.learn(ctx, part); err != nil {
+			return transform.ScriptResult{}, err
+		}
+	}
 	s.body = appendBatch(s.body[:0], part, s.in)
 	answer, err := s.w.ask(ctx, frameBatch, s.body, frameOut)
 	if err != nil {
-		return Result{}, err
+		return transform.ScriptResult{}, err
 	}
-	result, err := decode(answer, part, s.in, s.out)
+	out := s.out
+	if !s.known {
+		out = s.in
+	}
+	result, err := decode(answer, part, s.in, out)
 	if err != nil {
-		return Result{}, s.w.fault(err, "the script must not write to the worker's own descriptors")
+		return transform.ScriptResult{}, s.w.fault(err, "the script must not write to the worker's own descriptors")
+	}
+	if !s.known && result.Batch != nil { // a script that answers differently each time
+		result.Batch.Release()
+		return transform.ScriptResult{}, s.w.fault(errors.New("it dropped or failed every row of a batch, then not"), "declare its columns")
 	}
 	return result, nil
 }
@@ -174,11 +231,11 @@ func (s *Script) runPart(ctx context.Context, part arrow.RecordBatch) (Result, e
 func (s *Script) Close() error { return s.w.close() }
 
 // join makes one result of those of a batch's parts.
-func join(parts []Result) (Result, error) {
-	var joined Result
+func join(parts []transform.ScriptResult) (transform.ScriptResult, error) {
+	var joined transform.ScriptResult
 	var batches []arrow.RecordBatch
 	for _, p := range parts {
-		joined.Origin, joined.Failed = append(joined.Origin, p.Origin...), append(joined.Failed, p.Failed...)
+		joined.Rows, joined.Failed = append(joined.Rows, p.Rows...), append(joined.Failed, p.Failed...)
 		if p.Batch != nil {
 			batches = append(batches, p.Batch)
 		}
@@ -206,10 +263,10 @@ func join(parts []Result) (Result, error) {
 		}
 		whole, err := array.Concatenate(pieces, memory.DefaultAllocator)
 		if err != nil {
-			return Result{}, fmt.Errorf("join a script's rows: %w", err)
+			return transform.ScriptResult{}, fmt.Errorf("join a script's rows: %w", err)
 		}
 		columns[c] = whole
 	}
-	joined.Batch = array.NewRecordBatch(batches[0].Schema(), columns, int64(len(joined.Origin)))
+	joined.Batch = array.NewRecordBatch(batches[0].Schema(), columns, int64(len(joined.Rows)))
 	return joined, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 
+	"arus/app/transform"
 	"arus/connectors"
 	"arus/connectors/conformance"
 )
@@ -20,7 +21,6 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
-
 
 func newRuntime(t testing.TB, limits Limits) *Runtime {
 	t.Helper()
@@ -52,17 +52,12 @@ func batchOf(t testing.TB, columns []connectors.Column, rows ...[]any) arrow.Rec
 	return b
 }
 
-// through runs a script over one batch, its columns inferred.
-func through(t testing.TB, r *Runtime, source string, in []connectors.Column, batch arrow.RecordBatch, log func(string)) (Result, []connectors.Column, error) {
+// through runs a script over one batch.
+func through(t testing.TB, r *Runtime, source string, in []connectors.Column, batch arrow.RecordBatch, log func(string)) (transform.ScriptResult, []connectors.Column, error) {
 	t.Helper()
-	p := Program{Name: "under_test", Source: source}
-	out, err := r.Infer(t.Context(), p, in, batch)
+	s, err := r.Open(t.Context(), Program{Name: "under_test", Source: source}, in, log)
 	if err != nil {
-		return Result{}, nil, err
-	}
-	s, err := r.Open(t.Context(), p, in, out, log)
-	if err != nil {
-		return Result{}, nil, err
+		return transform.ScriptResult{}, nil, err
 	}
 	result, err := s.Run(t.Context(), batch)
 	if cerr := s.Close(); cerr != nil {
@@ -71,6 +66,7 @@ func through(t testing.TB, r *Runtime, source string, in []connectors.Column, ba
 	if result.Batch != nil {
 		t.Cleanup(result.Batch.Release)
 	}
+	out, _ := s.Columns()
 	return result, out, err
 }
 
@@ -200,8 +196,8 @@ func TestColumns(t *testing.T) {
 			if !strings.HasPrefix(failed, c.failed) || c.failed == "" && failed != "" {
 				t.Errorf("failed %q, want %q", failed, c.failed)
 			}
-			if dropped := 3 - len(result.Origin) - len(result.Failed); dropped < 0 {
-				t.Errorf("%d rows of 3 came back and %d failed", len(result.Origin), len(result.Failed))
+			if dropped := 3 - len(result.Rows) - len(result.Failed); dropped < 0 {
+				t.Errorf("%d rows of 3 came back and %d failed", len(result.Rows), len(result.Failed))
 			}
 		})
 	}
@@ -210,14 +206,14 @@ func TestColumns(t *testing.T) {
 func TestFaultsOfAScriptAreTold(t *testing.T) {
 	r := newRuntime(t, Limits{})
 	for source, want := range map[string]string{
-		"def transform(row)\n    return row":                              "line 1, column",
-		"x = 1":                                                           "neither transform(row) nor transform_batch(rows)",
-		"def transform(r): return r\ndef transform_batch(r): return r":    "keep one",
-		"columns = {'a': 'money'}\ndef transform(r): return r":            `"money" is no type`,
-		"columns = ['a']\ndef transform(r): return r":                     "columns must be a dict",
-		"raise ValueError('at the top')\ndef transform(r): return r":      "ValueError: at the top (faulty.py line 1",
-		"import os\nos._exit(0)\ndef transform(r): return r":              "its worker ended",
-		"columns = {'a': 'decimal(5,9)'}\ndef transform(r): return r":     "a decimal has 1 to 76 digits",
+		"def transform(row)\n    return row": "line 1, column",
+		"x = 1":                              "neither transform(row) nor transform_batch(rows)",
+		"def transform(r): return r\ndef transform_batch(r): return r":     "keep one",
+		"columns = {'a': 'money'}\ndef transform(r): return r":             `"money" is no type`,
+		"columns = ['a']\ndef transform(r): return r":                      "columns must be a dict",
+		"raise ValueError('at the top')\ndef transform(r): return r":       "ValueError: at the top (faulty.py line 1",
+		"import os\nos._exit(0)\ndef transform(r): return r":               "its worker ended",
+		"columns = {'a': 'decimal(5,9)'}\ndef transform(r): return r":      "a decimal has 1 to 76 digits",
 		"import nothing_of_that_name\ndef transform(row):\n    return row": "ModuleNotFoundError",
 	} {
 		err := r.Check(t.Context(), Program{Name: "faulty", Source: source})
@@ -241,7 +237,7 @@ func TestWhatAScriptPrintsIsLogged(t *testing.T) {
 		defer mu.Unlock()
 		lines = append(lines, line)
 	})
-	if err != nil || len(result.Origin) != 2 {
+	if err != nil || len(result.Rows) != 2 {
 		t.Fatal(result, err)
 	}
 	if got := strings.Join(lines, "|"); got != "row 1|err|raw \uFFFD|row 2|err|raw \uFFFD" {
@@ -259,7 +255,7 @@ func TestManyStartsLeaveNothingBehind(t *testing.T) {
 	r := New(dir, Limits{}, Strict)
 	in := []connectors.Column{col("id", connectors.Int64)}
 	for range 20 {
-		s, err := r.Open(t.Context(), Program{Name: "n", Source: "def transform(row):\n    return row"}, in, in, nil)
+		s, err := r.Open(t.Context(), Program{Name: "n", Source: "def transform(row):\n    return row"}, in, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -277,4 +273,3 @@ func TestManyStartsLeaveNothingBehind(t *testing.T) {
 		}
 	}
 }
-

@@ -1,6 +1,6 @@
 # The worker that runs one script. It speaks frames on what were its standard input and output: a little-endian u32 length,
 # then a type byte and a body. Column blocks are packed, so that a column is decoded by a few calls, not a loop.
-import sys, os, io, json, traceback, linecache
+import gc, sys, os, io, json, marshal, traceback, linecache
 from array import array
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -81,34 +81,50 @@ def uuids(r):
     return [UUID(bytes=data[i:i + 16]) for i in range(0, len(data), 16)]
 
 
-def days(v):
+def each(convert, values):
+    """Converts every value; None for those that Python's type cannot say (their text follows)."""
     try:
-        return date.fromordinal(v + DAY_ZERO)
+        return [convert(v) for v in values]
     except (ValueError, OverflowError):
-        return None
-
-
-def moment(zero):
-    def read(v):
+        pass
+    out = []
+    for v in values:
         try:
-            return zero + timedelta(microseconds=v)
-        except OverflowError:
-            return None
-    return read
+            out.append(convert(v))
+        except (ValueError, OverflowError):
+            out.append(None)
+    return out
+
+
+def days(r):
+    make, zero = date.fromordinal, DAY_ZERO
+    return each(lambda v: make(v + zero), r.block().cast("i").tolist())
+
+
+def moments(zero):
+    return lambda r: each(lambda v: zero + timedelta(0, 0, v), r.block().cast("q").tolist())
 
 
 def span(v):
     if 0 <= v < 86_400_000_000:
-        return (NAIVE + timedelta(microseconds=v)).time()
-    return timedelta(microseconds=v)
+        return (NAIVE + timedelta(0, 0, v)).time()
+    return timedelta(0, 0, v)
 
 
 def decimals(r):
-    return [Decimal(s) if s else None for s in strings(r)]
+    values = strings(r)
+    return [Decimal(s) if s else None for s in values] if "" in values else list(map(Decimal, values))
 
 
 def documents(r):
+    """All documents in one call; one by one where that does not give as many."""
     r.texts = strings(r)
+    try:
+        values = json.loads("[" + ",".join([s or "null" for s in r.texts]) + "]")
+        if len(values) == len(r.texts):
+            return values
+    except ValueError:
+        pass
     return [json.loads(s) if s else None for s in r.texts]
 
 
@@ -121,10 +137,8 @@ DECODERS = {
     "f32": lambda r: r.block().cast("f").tolist(), "f64": lambda r: r.block().cast("d").tolist(),
     "bool": lambda r: list(map((False, True).__getitem__, r.block())),
     "text": strings, "bytes": binaries, "decimal": decimals, "json": documents, "uuid": uuids,
-    "date": lambda r: list(map(days, r.block().cast("i").tolist())),
-    "time": lambda r: list(map(span, r.block().cast("q").tolist())),
-    "naive": lambda r: list(map(moment(NAIVE), r.block().cast("q").tolist())),
-    "aware": lambda r: list(map(moment(AWARE), r.block().cast("q").tolist())),
+    "date": days, "time": lambda r: list(map(span, r.block().cast("q").tolist())),
+    "naive": moments(NAIVE), "aware": moments(AWARE),
 }
 
 
@@ -136,7 +150,7 @@ def decode(body, encodings):
         nulls = r.block()
         values = DECODERS[encoding](r)
         if encoding == "json":
-            texts[i] = r.texts
+            texts[i] = r.texts, [marshal.dumps(v, 2) for v in values]
         if nulls:
             for row in nulls.cast("i").tolist():
                 values[row] = None
@@ -180,78 +194,83 @@ class Script:
         self.declared = None if declared is None else [[k, v] for k, v in declared.items()]
         self.out = []
 
-    def rows(self, columns, count):
-        names = self.names
+    def rows(self, columns, low, high):
         if not columns:
-            return [{} for _ in range(count)]
+            return [{} for _ in range(low, high)]
+        names = self.names
+        if (low, high) != (0, len(columns[0])):
+            columns = [values[low:high] for values in columns]
         return [dict(zip(names, values)) for values in zip(*columns)]
 
-    def run(self, rows):
+    def run(self, columns, texts, count):
         """Gives the rows that came back, the row each came from, and what failed."""
-        return self.run_rows(rows) if self.one is not None else self.run_batch(rows)
+        if self.one is not None:
+            return self.run_rows(self.rows(columns, 0, count))
+        out, origin, failed = [], [], []
+        self.run_batch(columns, texts, 0, count, out, origin, failed)
+        return out, origin, failed
 
     def run_rows(self, rows):
         transform, out, origin, failed = self.one, [], [], []
         keep, where = out.append, origin.append
-        i = -1
         for i, row in enumerate(rows):
             try:
                 result = transform(row)
             except BaseException:
                 failed.append([i, reason(self.name)])
                 continue
-            if type(result) is dict or isinstance(result, dict):
+            if isinstance(result, dict):
                 keep(result)
                 where(i)
             elif result is not None:
                 failed.append([i, f"transform returned {type(result).__name__}, not a dict or None"])
         return out, origin, failed
 
-    def run_batch(self, rows):
-        keys = [(list(row), list(map(id, row.values()))) for row in rows]
+    def run_batch(self, columns, texts, low, high, out, origin, failed):
+        rows = self.rows(columns, low, high)
         ids = list(map(id, rows))
-        out, origin, failed = [], [], []
-        self.halve(rows, 0, ids, keys, out, origin, failed)
-        return out, origin, failed
-
-    def halve(self, rows, base, ids, keys, out, origin, failed):
-        fresh = [dict(row) for row in rows] if len(rows) > 1 else None
+        held = list(rows)  # keeps the ids theirs, whatever the script does to the list
         try:
             result = self.many(rows)
-            if result is None or not isinstance(result, list):
+            if not isinstance(result, list):
                 raise Unusable(f"transform_batch returned {type(result).__name__}, not a list of dicts")
             for row in result:
                 if not isinstance(row, dict):
                     raise Unusable(f"transform_batch returned a list with {type(row).__name__} in it, not dicts")
             if len(result) > len(ids):
                 raise Unusable(f"transform_batch returned {len(result)} rows for {len(ids)}: it may drop rows, not make new ones")
-            found = self.places(result, ids, keys)
+            found = self.places(result, ids, columns, low, high)
         except BaseException as e:
-            if fresh is None:
-                failed.append([base, str(e) if isinstance(e, Unusable) else reason(self.name)])
+            if high - low <= 1:
+                failed.append([low, str(e) if isinstance(e, Unusable) else reason(self.name)])
                 return
-            middle = len(fresh) // 2
-            for part, at in ((fresh[:middle], 0), (fresh[middle:], middle)):
-                self.halve(part, base + at, list(map(id, part)), keys[at:at + len(part)], out, origin, failed)
+            del rows, held
+            for i, (_, forms) in texts.items():  # the attempt may have changed documents
+                columns[i][low:high] = map(marshal.loads, forms[low:high])
+            middle = (low + high) // 2
+            self.run_batch(columns, texts, low, middle, out, origin, failed)
+            self.run_batch(columns, texts, middle, high, out, origin, failed)
             return
         out.extend(result)
-        origin.extend(base + i for i in found)
+        origin.extend(found)
 
-    def places(self, result, ids, keys):
+    def places(self, result, ids, columns, low, high):
         """Which row each result came from: the same dict, else the same values, else the same position."""
-        where = {v: i for i, v in enumerate(ids)}
+        if len(result) == len(ids) and list(map(id, result)) == ids:
+            return range(low, high)
+        where = dict(zip(ids, range(low, high)))
         found = [where.get(id(row), -1) for row in result]
         if -1 not in found and len(set(found)) == len(found):
             return found
-        for c, name in enumerate(self.names):
-            where = {values[c]: i for i, (_, values) in enumerate(keys) if c < len(values)}
-            if len(where) != len(keys):
+        for name, values in zip(self.names, columns):
+            where = dict(zip(map(id, values[low:high]), range(low, high)))
+            if len(where) != high - low:
                 continue
             found = [where.get(id(row.get(name)), -1) for row in result]
             if -1 not in found and len(set(found)) == len(found):
                 return found
         if len(result) == len(ids):
-            return list(range(len(ids)))
+            return range(low, high)
         raise Unusable("transform_batch left rows out and gave new dicts without a column that tells which rows they are: "
                        "return the dicts it was given, or keep a key column as it is")
 
@@ -265,8 +284,8 @@ def kinds(values):
 
 def survey(script, body):
     """Runs a first batch to see which columns come out and of which types."""
-    count, columns, _ = decode(body, script.encodings)
-    out, origin, failed = script.run(script.rows(columns, count))
+    count, columns, texts = decode(body, script.encodings)
+    out, _, failed = script.run(columns, texts, count)
     names = dict.fromkeys(name for row in out for name in row)
     for name in names:
         if not isinstance(name, str):
@@ -326,14 +345,20 @@ def plain(v):
     raise TypeError(f"{type(v).__name__} has no place in JSON")
 
 
+ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=plain).encode
+
+
 def document(v):
-    text = json.dumps(v, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=plain)
+    text = ENCODE(v)
     return text.replace('"' + MARK, "").replace(MARK + '"', "") if MARK in text else text
 
 
-def untouched(v, text):
-    """Whether a document that came back as the same object is still what its text says."""
-    return not text if v is None and text != "null" else document(v) == document(json.loads(text))
+def untouched(v, form):
+    """Whether a document that came back as the same object has the form that it had: 1, 1.0 and True differ."""
+    try:
+        return marshal.dumps(v, 2) == form
+    except ValueError:
+        return False
 
 
 def stamp(v, kind):
@@ -436,14 +461,15 @@ def pack_column(column, values, old, texts, origin):
         if all(map(is_, values, same)):
             if texts is None:
                 return b"="
-            said = texts if origin is None else [texts[i] for i in origin]
-            if all(untouched(v, t) for v, t in zip(values, said)):
+            said = texts[1] if origin is None else [texts[1][i] for i in origin]
+            if all(map(untouched, values, said)):
                 return b"="
     put, stand_in, _ = ENCODERS[encoding]
     if texts is not None:  # documents that were not touched keep their spelling, a JSON null too
         where = range(len(values)) if origin is None else origin
-        values = [None if v is None and not texts[i] else
-                  texts[i] if v is old[i] and untouched(v, texts[i]) else document(v) for v, i in zip(values, where)]
+        said, forms = texts
+        values = [None if v is None and not said[i] else
+                  said[i] if v is old[i] and untouched(v, forms[i]) else document(v) for v, i in zip(values, where)]
         put, stand_in = put_texts, ""
     nulls = b""
     if any(v is None for v in values):
@@ -455,10 +481,8 @@ def pack_column(column, values, old, texts, origin):
 
 def batch(script, body):
     count, columns, texts = decode(body, script.encodings)
-    rows = script.rows(columns, count)
     by_name = dict(zip(script.names, range(len(script.names))))
-    out, origin, failed = script.run(rows)
-    del rows
+    out, origin, failed = script.run(columns, texts, count)
     outputs = script.out
     names = [c["name"] for c in outputs]
     known = set(names)
@@ -509,16 +533,30 @@ def drop(out, origin, bad, failed):
     return [out[n] for n in keep], [origin[n] for n in keep]
 
 
+def limit(memory):
+    """Bounds the process's memory for good, where the system can."""
+    try:
+        import resource
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    except (ImportError, ValueError, OSError):
+        pass
+
+
 def main():
     source, sink = channel()
-    script = None
+    script, served = None, 0
+    gc.disable()  # a batch is many objects and no cycles: collect between batches, not within
     while True:
+        if (served := served + 1) % 32 == 0:
+            gc.collect()
         kind, body = receive(source)
         if kind is None:
             return
         try:
             if kind == b"I":
-                script = Script(json.loads(bytes(body)))
+                setup = json.loads(bytes(body))
+                limit(setup["memory"])
+                script = Script(setup)
                 send(sink, b"R", json.dumps({"declared": script.declared}).encode())
             elif kind == b"C":
                 script.out = json.loads(bytes(body))
