@@ -18,6 +18,7 @@ var (
 	ErrNotFound  = store.ErrNotFound
 	ErrConflict  = store.ErrConflict
 	ErrInUse     = store.ErrInUse
+	ErrInvalid   = store.ErrInvalid
 	ErrRunActive = store.ErrRunActive
 	ErrRunState  = store.ErrRunState
 )

@@ -80,6 +80,17 @@ func (s *Service) Check(ctx context.Context, cfg connectors.Config, opts connect
 	return resultOf(stages, s.Now().Sub(started)), nil
 }
 
+// CheckNew tests a connection that somebody asks for over the network.
+func (s *Service) CheckNew(ctx context.Context, cfg connectors.Config, opts connectors.CheckOptions) (TestResult, error) {
+	if err := s.may(ctx, auth.ProbeConnections); err != nil {
+		return TestResult{}, err
+	}
+	if err := invalid("the connection", s.guard(ctx, cfg)); err != nil {
+		return TestResult{}, err
+	}
+	return s.Check(ctx, cfg, opts)
+}
+
 // openOnly is the test of a connector that has none of its own.
 func openOnly(conn connectors.Connector) connectors.CheckFunc {
 	return func(ctx context.Context, cfg connectors.Config, opts connectors.CheckOptions) []connectors.Stage {

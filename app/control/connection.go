@@ -6,31 +6,90 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"strings"
 
+	"arus/app/auth"
 	"arus/app/model"
 	"arus/connectors"
 )
 
 // Option keys that a URL shares with the TLS settings of a source or destination.
 const (
-	optSSLMode = "sslmode"
-	optCAFile  = "sslrootcert"
-	optCert    = "sslcert"
-	optKey     = "sslkey"
+	OptSSLMode = "sslmode"
+	OptCAFile  = "sslrootcert"
+	OptCert    = "sslcert"
+	OptKey     = "sslkey"
 )
+
+// TLSOptionKeys lists those keys.
+func TLSOptionKeys() []string { return []string{OptSSLMode, OptCAFile, OptCert, OptKey} }
+
+// guard refuses what would let somebody who is no admin read or write files and
+// variables of the machine that Arus runs on: file databases, warehouses outside
+// the data directory, certificate files and references in the password. The
+// state file is nobody's source.
+func (s *Service) guard(ctx context.Context, cfg connectors.Config) []model.FieldError {
+	var faults []model.FieldError
+	add := func(field, message string) { faults = append(faults, model.FieldError{Field: field, Message: message}) }
+	conn := s.Registry[cfg.Type]
+	if conn.File && cfg.Database != "" && s.Store != nil && inside(cfg.Database, s.Store.Dir()) && !inside(cfg.Database, WarehouseDir(s.Store.Dir())) {
+		add("database", "must not lie in the data directory")
+	}
+	if auth.ActorOf(ctx).Can(auth.Maintain) {
+		return faults
+	}
+	const only = "names a file or variable of the server: only an admin may do that"
+	if conn.File && cfg.Database != "" {
+		add("database", only)
+	}
+	for _, key := range []string{OptCAFile, OptCert, OptKey} {
+		if cfg.Options[key] != "" {
+			add(key, only)
+		}
+	}
+	if strings.HasPrefix(cfg.Password.Reveal(), "${") {
+		add("password", only)
+	}
+	return faults
+}
+
+// inside says whether a path lies in a directory, wherever links lead.
+func inside(path, dir string) bool {
+	path, dir = realPath(path), realPath(dir)
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}
+
+// realPath follows the links of the part of a path that exists.
+func realPath(path string) string {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return path
+	}
+	rest := ""
+	for at := abs; ; at = filepath.Dir(at) {
+		if real, err := filepath.EvalSymlinks(at); err == nil {
+			return filepath.Join(real, rest)
+		}
+		if filepath.Dir(at) == at {
+			return abs
+		}
+		rest = filepath.Join(filepath.Base(at), rest)
+	}
+}
 
 // tlsFromOptions takes the TLS settings out of URL options; rest is what remains.
 func tlsFromOptions(options map[string]string) (tls model.TLSOptions, rest map[string]string) {
 	for k, v := range options {
 		switch k {
-		case optSSLMode:
+		case OptSSLMode:
 			tls.Mode = model.TLSMode(v)
-		case optCAFile:
+		case OptCAFile:
 			tls.CAFile = v
-		case optCert:
+		case OptCert:
 			tls.CertFile = v
-		case optKey:
+		case OptKey:
 			tls.KeyFile = v
 		default:
 			if rest == nil {
@@ -52,12 +111,12 @@ func options(ssl bool, tls model.TLSOptions, params map[string]string) map[strin
 			all[key] = value
 		}
 	}
-	set(optSSLMode, string(tls.Mode))
-	set(optCAFile, tls.CAFile)
-	set(optCert, tls.CertFile)
-	set(optKey, tls.KeyFile)
+	set(OptSSLMode, string(tls.Mode))
+	set(OptCAFile, tls.CAFile)
+	set(OptCert, tls.CertFile)
+	set(OptKey, tls.KeyFile)
 	if ssl && tls.Mode == "" {
-		all[optSSLMode] = string(model.TLSRequire)
+		all[OptSSLMode] = string(model.TLSRequire)
 	}
 	return all
 }

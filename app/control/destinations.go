@@ -31,7 +31,7 @@ func (s *Service) AddDestination(ctx context.Context, in DestinationInput) (mode
 	if in.TargetSchema != "" {
 		dst.TargetSchema = in.TargetSchema
 	}
-	if err := invalid("the destination", dst.Validate()); err != nil {
+	if err := invalid("the destination", append(dst.Validate(), s.guard(ctx, in.Connection)...)); err != nil {
 		return model.Destination{}, err
 	}
 	var err error
@@ -105,6 +105,9 @@ func (s *Service) UpdateDestination(ctx context.Context, idOrName string, in Des
 		set(&dst.TargetSchema, in.TargetSchema)
 		set(&dst.IsDefault, in.IsDefault)
 		faults := dst.Validate()
+		if in.Connection != nil {
+			faults = append(faults, s.guard(ctx, cfg)...)
+		}
 		if cfg.Password == "" && before.PasswordEnc != "" && elsewhere(destinationConfig(before), cfg) {
 			faults = append(faults, passwordNeeded)
 		}

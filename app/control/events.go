@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"arus/app/auth"
 	"arus/app/engine"
 	"arus/app/model"
 )
@@ -114,6 +115,15 @@ func (b *Bus) Emit(e Event) {
 			close(c)
 		}
 	}
+}
+
+// Listen gives events to whoever may read; see Bus.Listen.
+func (s *Service) Listen(ctx context.Context, after uint64) (<-chan Event, bool, error) {
+	if err := s.may(ctx, auth.Read); err != nil {
+		return nil, false, err
+	}
+	events, missed := s.Events.Listen(ctx, after)
+	return events, missed, nil
 }
 
 // Listen gives the events after the one with the id after, as far as they are

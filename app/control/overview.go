@@ -267,3 +267,18 @@ func (s *Service) Targets(ctx context.Context, p model.Pipeline) (map[string]str
 	}
 	return targets, nil
 }
+
+// AssetTable finds the table of a pipeline that an asset of its flow belongs to,
+// by the asset's id or name.
+func (s *Service) AssetTable(ctx context.Context, p model.Pipeline, asset string) (string, error) {
+	flows, err := s.Flows(ctx, p.ID)
+	if err != nil {
+		return "", err
+	}
+	for _, a := range flows[0].Assets {
+		if a.ID == asset || a.Name == asset || a.Table == asset {
+			return a.Table, nil
+		}
+	}
+	return "", ErrNotFound
+}

@@ -33,7 +33,7 @@ func (s *Service) AddSource(ctx context.Context, in SourceInput) (model.Source, 
 	if in.SyncMethod != "" {
 		src.SyncMethod = in.SyncMethod
 	}
-	if err := invalid("the source", src.Validate()); err != nil {
+	if err := invalid("the source", append(src.Validate(), s.guard(ctx, in.Connection)...)); err != nil {
 		return model.Source{}, err
 	}
 	var err error
@@ -88,6 +88,9 @@ func (s *Service) UpdateSource(ctx context.Context, idOrName string, in SourceUp
 		set(&src.TableExclude, in.Exclude)
 		set(&src.Options.Views, in.Views)
 		faults := src.Validate()
+		if in.Connection != nil {
+			faults = append(faults, s.guard(ctx, cfg)...)
+		}
 		if cfg.Password == "" && before.PasswordEnc != "" && elsewhere(sourceConfig(before), cfg) {
 			faults = append(faults, passwordNeeded)
 		}
@@ -118,7 +121,7 @@ var passwordNeeded = model.FieldError{Field: "password", Message: "must be given
 // it was given for, or there less well protected.
 func elsewhere(a, b connectors.Config) bool {
 	return a.Type != b.Type || !strings.EqualFold(a.Host, b.Host) || a.Port != b.Port || a.Username != b.Username ||
-		a.Options[optSSLMode] != b.Options[optSSLMode] || a.Options[optCAFile] != b.Options[optCAFile]
+		a.Options[OptSSLMode] != b.Options[OptSSLMode] || a.Options[OptCAFile] != b.Options[OptCAFile]
 }
 
 func (s *Service) keepOrSeal(sealed string, given connectors.Secret) (string, error) {
@@ -206,14 +209,20 @@ func (s *Service) discover(ctx context.Context, src model.Source) ([]connectors.
 // TableChoice says of one table of a source whether and how it is copied; nil
 // leaves what is there as it is, else the default.
 type TableChoice struct {
-	Schema          string // empty: the source's default
-	Name            string
-	TargetSchema    *string
-	LoadMode        *model.LoadMode
-	SyncMode        *model.SyncMode
-	WatermarkColumn *string
-	Transform       *model.JSON
-	Enabled         *bool
+	Schema           string // empty: the source's default
+	Name             string
+	TargetSchema     *string
+	LoadMode         *model.LoadMode
+	SyncMode         *model.SyncMode
+	WatermarkColumn  *string
+	TargetTable      *string
+	KeyColumns       *[]string
+	LookbackSeconds  *int
+	SoftDeleteColumn *string
+	SoftDelete       *model.SoftDelete
+	Deletes          *model.DeleteMode
+	Transform        *model.JSON
+	Enabled          *bool
 }
 
 // apply changes the configuration of a table.
@@ -222,6 +231,12 @@ func (c TableChoice) apply(t *model.PipelineTable) {
 	set(&t.LoadMode, c.LoadMode)
 	set(&t.SyncMode, c.SyncMode)
 	set(&t.WatermarkColumn, c.WatermarkColumn)
+	set(&t.TargetTable, c.TargetTable)
+	set(&t.KeyColumns, c.KeyColumns)
+	set(&t.LookbackSeconds, c.LookbackSeconds)
+	set(&t.SoftDeleteColumn, c.SoftDeleteColumn)
+	set(&t.SoftDelete, c.SoftDelete)
+	set(&t.Deletes, c.Deletes)
 	set(&t.TransformConfig, c.Transform)
 	set(&t.Enabled, c.Enabled)
 }
@@ -233,15 +248,52 @@ func chooseTables(known []model.PipelineTable, loadMode model.LoadMode, choices 
 	for _, c := range choices {
 		t := model.NewPipelineTable(c.Schema, c.Name)
 		t.LoadMode = loadMode
-		for _, old := range known {
-			if old.Key() == t.Key() {
-				t = old
-			}
+		if old, ok := knownTable(known, c); ok {
+			t = old
 		}
 		c.apply(&t)
 		tables = append(tables, t)
 	}
 	return tables
+}
+
+// knownTable finds the table that a choice means; without a schema, the only one
+// of its name.
+func knownTable(known []model.PipelineTable, c TableChoice) (found model.PipelineTable, ok bool) {
+	key := model.NewPipelineTable(c.Schema, c.Name).Key()
+	for _, t := range known {
+		if t.Key() == key {
+			return t, true
+		}
+	}
+	n := 0
+	for _, t := range known {
+		if c.Schema == "" && t.SourceTable == c.Name {
+			found = t
+			n++
+		}
+	}
+	return found, n == 1
+}
+
+// Schemas lists the schemas of a stored source, where it has such.
+func (s *Service) Schemas(ctx context.Context, idOrName string) ([]string, error) {
+	if err := s.may(ctx, auth.ProbeConnections); err != nil {
+		return nil, err
+	}
+	src, err := s.Store.FindSource(ctx, idOrName)
+	if err != nil {
+		return nil, err
+	}
+	source, err := s.storedSource(ctx, src)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = source.Close() }()
+	if lister, ok := source.(connectors.SchemaLister); ok {
+		return lister.Schemas(ctx)
+	}
+	return []string{}, nil
 }
 
 // ChooseTables makes the chosen tables of a source those of its first pipeline,

@@ -1,0 +1,184 @@
+// Package api is the REST interface under /api: the original Arus's paths,
+// fields and envelopes, with real statuses. Each handler takes a request apart,
+// calls one use case of control and gives its answer a shape; nothing is decided
+// here.
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"arus/app/auth"
+	"arus/app/control"
+	"arus/connectors"
+)
+
+// API serves the REST interface. Construct it with all fields set.
+type API struct {
+	Control *control.Service
+	Log     *slog.Logger
+	Now     func() time.Time
+	Version string
+	Started time.Time
+	Ready   func() bool // false until the services run, and while they stop
+}
+
+// route is one path with what it takes and gives.
+type route struct {
+	method  string
+	path    string
+	needs   auth.Permission
+	handler func(*call) (any, error)
+	summary string
+	query   string // names of the query parameters, with a blank between
+	in      any    // the body's zero value; nil: none
+	out     any    // the zero value of the answer's data
+}
+
+// Handler is the whole of /api.
+func (a *API) Handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, rt := range routes() {
+		mux.HandleFunc(rt.method+" "+rt.path, func(w http.ResponseWriter, r *http.Request) { a.serve(w, r, rt) })
+	}
+	// What no route takes gets the envelope too.
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
+		var allowed []string
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+			probe := r.Clone(r.Context())
+			probe.Method = method
+			if _, pattern := mux.Handler(probe); pattern != "/api/" {
+				allowed = append(allowed, method)
+			}
+		}
+		if len(allowed) > 0 {
+			w.Header().Set("Allow", strings.Join(allowed, ", "))
+			writeError(w, http.StatusMethodNotAllowed, apiError{Code: "METHOD_NOT_ALLOWED", Message: r.Method + " is not possible here, " + strings.Join(allowed, ", ") + " is"})
+			return
+		}
+		writeError(w, http.StatusNotFound, apiError{Code: codeNotFound, Message: "there is nothing at " + r.URL.Path})
+	})
+	return mux
+}
+
+// maxBody bounds a request's body.
+const maxBody = 4 << 20
+
+// serve answers one request: who asks, whether they may, what comes out.
+func (a *API) serve(w http.ResponseWriter, r *http.Request, rt route) {
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler { //nolint:errorlint // the server compares it in the same way
+				panic(p)
+			}
+			a.Log.ErrorContext(r.Context(), "a request panicked", "route", rt.path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			a.fail(w, r, rt, errPanicked)
+		}
+	}()
+	w.Header().Set("Cache-Control", "no-store")
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	ctx := r.Context()
+	if rt.needs != auth.Public {
+		var err error
+		if ctx, err = Identify(a.Control, r); err == nil {
+			err = auth.Check(ctx, rt.needs)
+		}
+		if err != nil {
+			a.fail(w, r, rt, err)
+			return
+		}
+	}
+	c := &call{API: a, w: w, r: r.WithContext(ctx), ctx: ctx}
+	data, err := rt.handler(c)
+	if err == nil {
+		err = c.err()
+	}
+	if err != nil {
+		a.fail(w, r, rt, err)
+		return
+	}
+	switch d := data.(type) {
+	case written:
+	case reply:
+		c.write(d.status, d.data)
+	default:
+		c.write(http.StatusOK, data)
+	}
+}
+
+// reply is data with another status than 200.
+type reply struct {
+	status int
+	data   any
+}
+
+func created(data any) reply  { return reply{http.StatusCreated, data} }
+func accepted(data any) reply { return reply{http.StatusAccepted, data} }
+
+// written says that the handler has written its answer itself.
+type written struct{}
+
+// CookieName is the console's session cookie; over https it has SecureCookieName,
+// which a browser takes from this host alone.
+const (
+	CookieName       = "arus_session"
+	SecureCookieName = "__Host-arus_session"
+)
+
+// Identify puts whoever sends a request into its context: the holder of a bearer
+// token or else of the console's cookie. The error is auth.ErrSignIn.
+func Identify(s *control.Service, r *http.Request) (context.Context, error) {
+	address := ClientAddress(r)
+	if header := r.Header.Get("Authorization"); header != "" {
+		token := header
+		if scheme, rest, ok := strings.Cut(header, " "); ok {
+			if !strings.EqualFold(scheme, "Bearer") {
+				return r.Context(), auth.ErrSignIn
+			}
+			token = rest
+		}
+		return s.AuthenticateBearer(r.Context(), connectors.Secret(strings.TrimSpace(token)), address)
+	}
+	for _, name := range []string{SecureCookieName, CookieName} {
+		if c, err := r.Cookie(name); err == nil && c.Value != "" {
+			return s.AuthenticateSession(r.Context(), connectors.Secret(c.Value), address)
+		}
+	}
+	return r.Context(), auth.ErrSignIn
+}
+
+// ClientAddress is where a request comes from. What a proxy says is believed
+// when it runs on this machine.
+func ClientAddress(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	if !IsLoopback(host) {
+		return host
+	}
+	list := r.Header.Values("X-Forwarded-For")
+	if len(list) == 0 {
+		return host
+	}
+	hops := strings.Split(list[len(list)-1], ",")
+	if last := net.ParseIP(strings.TrimSpace(hops[len(hops)-1])); last != nil {
+		return last.String()
+	}
+	return host
+}
+
+// IsLoopback says whether an address is this machine's own.
+func IsLoopback(host string) bool {
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return ip != nil && ip.IsLoopback() || host == "localhost"
+}
+
+var errPanicked = errors.New("a fault of the program")
