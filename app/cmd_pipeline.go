@@ -10,7 +10,7 @@ import (
 
 func (env *environment) pipelineCommand() *cobra.Command {
 	return group("pipeline", "Which tables go where",
-		env.pipelineAdd(), env.pipelineList(), env.pipelineShow(), env.pipelineVerify(),
+		env.pipelineAdd(), env.pipelineEdit(), env.pipelineList(), env.pipelineShow(), env.pipelineVerify(),
 		env.testCommand("pipeline", (*control.Service).TestPipeline), env.pipelineDiscover(),
 		env.removeCommand("pipeline", "Remove a pipeline with its history; what was loaded stays", (*control.Service).DeletePipeline))
 }
@@ -19,6 +19,7 @@ func (env *environment) pipelineAdd() *cobra.Command {
 	var in control.PipelineInput
 	var mode, load string
 	var policies map[string]string
+	var options optionFlags
 	cmd := &cobra.Command{
 		Use: "add NAME --source S --destination D", Short: "Store a pipeline of the source's tables", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -30,6 +31,8 @@ func (env *environment) pipelineAdd() *cobra.Command {
 			if in.Options.Policies, err = readPolicies(policies); err != nil {
 				return err
 			}
+			options.apply(cmd, &in.Options)
+			in.DependsOn = options.dependsOn
 			return env.with(cmd.Context(), func(d *data) error {
 				p, err := d.AddPipeline(cmd.Context(), in)
 				if err != nil {
@@ -47,6 +50,7 @@ func (env *environment) pipelineAdd() *cobra.Command {
 	f.StringVar(&mode, "sync-mode", string(model.ModeIncremental), "incremental (where a watermark column is found) or full_refresh")
 	f.StringVar(&load, "load", string(model.LoadDirect), "direct, or raw: land rows as JSON first")
 	policyFlag(cmd, &policies)
+	options.add(cmd)
 	return cmd
 }
 

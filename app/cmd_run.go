@@ -27,7 +27,11 @@ func (env *environment) runCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.BoolVar(&req.FullRefresh, "full-refresh", false, "read everything and replace the targets")
-	f.StringVar(&req.BackfillFrom, "backfill-from", "", "read again from this `date` on and merge it")
+	f.StringVar(&req.BackfillFrom, "from", "", "read again from this `date` on and merge it")
+	f.StringVar(&req.BackfillTo, "to", "", "with --from: up to this `date` (default the newest row)")
+	f.BoolVar(&req.Reconcile, "reconcile", false, "compare the keys of both sides now, and delete or mark what is gone")
+	f.BoolVar(&req.Force, "force", false, "run whatever the pipeline it depends on has done")
+	f.StringVar(&req.RetryOf, "retry", "", "only the tables that did not succeed in this `run`")
 	f.StringArrayVar(&req.Tables, "table", nil, "only this `table`; may be repeated")
 	return cmd
 }

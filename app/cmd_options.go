@@ -1,0 +1,141 @@
+package app
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"arus/app/control"
+	"arus/app/model"
+)
+
+// optionFlags are the options of a pipeline, for adding and editing one.
+type optionFlags struct {
+	drift, deletes, dependsOn    string
+	reconcileEvery               time.Duration
+	maxShare, threshold          float64
+	runAfter, qualityOff, verify bool
+	retention                    int
+}
+
+func (o *optionFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.drift, "drift", "", "when the source's schema changes: evolve, report or freeze (default as the setting auto_alter_schema says)")
+	f.StringVar(&o.deletes, "deletes", "", "rows that vanish from the source: ignore, delete or mark")
+	f.DurationVar(&o.reconcileEvery, "reconcile-every", 0, "how often to compare the keys of both sides (default only when a run is asked to)")
+	f.Float64Var(&o.maxShare, "max-delete-share", 0, "the `share` of a target's rows that one comparison may delete, 0 to 1 (default 0.3)")
+	f.StringVar(&o.dependsOn, "depends-on", "", "run only after a success of this `pipeline`")
+	f.BoolVar(&o.runAfter, "run-after-upstream", false, "start when the pipeline it depends on succeeds")
+	f.IntVar(&o.retention, "raw-retention-days", 0, "delete raw rows that are older and not needed (default never)")
+	f.Float64Var(&o.threshold, "quality-threshold", 0, "tolerated discrepancy of row counts in per cent (default the setting quality_check_threshold)")
+	f.BoolVar(&o.qualityOff, "no-quality-checks", false, "count nothing at the destination after a load")
+	f.BoolVar(&o.verify, "checksum", false, "compare the loaded rows with the source, value by value")
+}
+
+// apply writes what was given over the options there are.
+func (o *optionFlags) apply(cmd *cobra.Command, to *model.PipelineOptions) {
+	given := cmd.Flags().Changed
+	if given("drift") {
+		to.Drift = model.DriftPolicy(o.drift)
+	}
+	if given("deletes") {
+		to.Deletes.Mode = model.DeleteMode(o.deletes)
+	}
+	if given("reconcile-every") {
+		to.Deletes.EverySeconds = int(o.reconcileEvery.Seconds())
+	}
+	if given("max-delete-share") {
+		to.Deletes.MaxShare = o.maxShare
+	}
+	if given("run-after-upstream") {
+		to.RunAfterUpstream = o.runAfter
+	}
+	if given("raw-retention-days") {
+		to.RawRetentionDays = o.retention
+	}
+	if given("quality-threshold") {
+		to.Quality.ThresholdPct = &o.threshold
+	}
+	if given("no-quality-checks") {
+		to.Quality.Off = o.qualityOff
+	}
+	if given("checksum") {
+		to.Quality.Checksum = o.verify
+	}
+}
+
+// tableFlags are settings of single tables: TABLE=VALUE.
+type tableFlags struct{ softColumn, soft, deletes map[string]string }
+
+func (t *tableFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringToStringVar(&t.softColumn, "soft-delete-column", nil, "the column by which the source marks rows as deleted: `TABLE=COLUMN`")
+	f.StringToStringVar(&t.soft, "soft-delete", nil, "what becomes of marked rows: `TABLE=keep` or remove")
+	f.StringToStringVar(&t.deletes, "table-deletes", nil, "what becomes of rows that vanish from one table: `TABLE=ignore`, delete or mark")
+}
+
+// choices are all tables of the pipeline with what was given for them; nil
+// without anything.
+func (t *tableFlags) choices(p model.Pipeline) (*[]control.TableChoice, error) {
+	if len(t.softColumn)+len(t.soft)+len(t.deletes) == 0 {
+		return nil, nil
+	}
+	known := map[string]bool{}
+	list := make([]control.TableChoice, len(p.Tables))
+	for i, table := range p.Tables {
+		key := table.Key()
+		known[key] = true
+		list[i] = control.TableChoice{Schema: table.SourceSchema, Name: table.SourceTable}
+		if v, ok := t.softColumn[key]; ok {
+			list[i].SoftDeleteColumn = &v
+		}
+		if v, ok := t.soft[key]; ok {
+			how := model.SoftDelete(v)
+			list[i].SoftDelete = &how
+		}
+		if v, ok := t.deletes[key]; ok {
+			mode := model.DeleteMode(v)
+			list[i].Deletes = &mode
+		}
+	}
+	for _, given := range []map[string]string{t.softColumn, t.soft, t.deletes} {
+		for key := range given {
+			if !known[key] {
+				return nil, &usageError{fmt.Errorf("pipeline %q has no table %q", p.Name, key)}
+			}
+		}
+	}
+	return &list, nil
+}
+
+func (env *environment) pipelineEdit() *cobra.Command {
+	var options optionFlags
+	var tables tableFlags
+	cmd := &cobra.Command{
+		Use: "edit NAME", Short: "Change the options of a pipeline", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return env.with(cmd.Context(), func(d *data) error {
+				p, err := d.Pipeline(cmd.Context(), args[0])
+				if err != nil {
+					return named(err, "pipeline", args[0])
+				}
+				in := control.PipelineUpdate{Options: &p.Options}
+				options.apply(cmd, &p.Options)
+				if cmd.Flags().Changed("depends-on") {
+					in.DependsOn = &options.dependsOn
+				}
+				if in.Choices, err = tables.choices(p); err != nil {
+					return err
+				}
+				if p, err = d.UpdatePipeline(cmd.Context(), p.ID, in); err != nil {
+					return err
+				}
+				return env.printOne(p, p.ID)
+			})
+		},
+	}
+	options.add(cmd)
+	tables.add(cmd)
+	return cmd
+}
