@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"arus/app/model"
 	"arus/connectors"
@@ -39,6 +40,7 @@ type tableCopy struct {
 	shape       *shape
 
 	// Over all attempts.
+	begun             time.Time
 	tries             retries
 	shrink            int // how often the server found a read too long
 	gained            bool
@@ -60,14 +62,14 @@ type counted struct{ read, loaded, raw, filtered, dead int64 }
 // do never fails: whatever goes wrong is in the report, and a sibling does not
 // notice.
 func (c *tableCopy) do(ctx context.Context) TableReport {
-	started := c.engine.Now()
+	c.begun = c.engine.Now()
 	name := c.config.Key()
 	c.stat = model.RunTableStat{RunID: c.run.ID, TableName: name, Status: model.RunRunning, LoadMode: c.config.LoadMode}
 	c.tries = retries{engine: c.engine, log: c.runLog, table: name, max: c.job.Pipeline.MaxRetries}
 	c.replaced = map[string]int64{}
 	c.report(PhaseStarted)
 	err := c.engine.whyEnded(ctx, c.job, name, c.sync(ctx))
-	c.stat.DurationMS = c.engine.Now().Sub(started).Milliseconds()
+	c.stat.DurationMS = c.engine.Now().Sub(c.begun).Milliseconds()
 	switch {
 	case err == nil:
 		c.stat.Status = model.RunSuccess
@@ -371,6 +373,7 @@ func (c *tableCopy) checkpoint(ctx context.Context, out outcome) error {
 	c.stat.Status = model.RunSuccess
 	c.stat.RowsExtracted, c.stat.RowsFiltered, c.stat.RowsFailed = out.read, out.filtered, out.dead
 	c.stat.RowsLoadedAnalytics, c.stat.RowsLoadedRaw = out.loaded, out.raw
+	c.stat.DurationMS = now.Sub(c.begun).Milliseconds()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 	defer cancel()
 	if err := c.engine.State.Checkpoint(end, &w, &c.stat); err != nil {
