@@ -100,6 +100,9 @@ func runCode(r engine.Report) int {
 		}
 		return exitOK
 	}
+	if r.Status == model.RunSkipped {
+		return exitOK
+	}
 	code := 0
 	note := func(c int) {
 		if code == 0 {
