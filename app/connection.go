@@ -35,27 +35,51 @@ func (env *environment) connection(url string, p passwordFlags) (connectors.Conf
 		return cfg, err
 	}
 	switch {
-	case p.stdin:
-		text, err := bufio.NewReader(env.In).ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return cfg, &environmentError{fmt.Errorf("read the password from standard input: %w", err)}
-		}
-		cfg.Password = connectors.Secret(strings.TrimRight(text, "\r\n"))
-	case p.file != "":
+	case p.file != "": // a reference: the file is read each time
 		cfg.Password = connectors.Secret("${file:" + p.file + "}")
-	case p.ask:
-		cfg.Password, err = env.askPassword(cfg)
+	case p.stdin || p.ask:
+		cfg.Password, err = env.readPassword(p, passwordPrompt(cfg))
 	}
 	return cfg, err
 }
 
-// askPassword reads a password from the terminal without showing it.
+// readPassword reads a password from where the flags say, now.
+func (env *environment) readPassword(p passwordFlags, prompt string) (connectors.Secret, error) {
+	in, from := env.In, "standard input"
+	switch {
+	case p.ask:
+		return env.promptPassword(prompt)
+	case p.file != "":
+		f, err := os.Open(p.file)
+		if err != nil {
+			return "", &environmentError{fmt.Errorf("read the password: %w", err)}
+		}
+		defer func() { _ = f.Close() }()
+		in, from = f, p.file
+	}
+	text, err := bufio.NewReader(in).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", &environmentError{fmt.Errorf("read the password from %s: %w", from, err)}
+	}
+	return connectors.Secret(strings.TrimRight(text, "\r\n")), nil
+}
+
+func passwordPrompt(cfg connectors.Config) string {
+	return fmt.Sprintf("password of %s at %s: ", cfg.Username, cfg.Address())
+}
+
+// askPassword asks for the password of a connection.
 func (env *environment) askPassword(cfg connectors.Config) (connectors.Secret, error) {
+	return env.promptPassword(passwordPrompt(cfg))
+}
+
+// promptPassword reads a password from the terminal without showing it.
+func (env *environment) promptPassword(prompt string) (connectors.Secret, error) {
 	in, ok := env.In.(*os.File)
 	if !ok || !term.IsTerminal(int(in.Fd())) {
 		return "", &usageError{errors.New("there is no terminal to ask for the password on: use --password-stdin, --password-file or ${env:NAME} in the URL")}
 	}
-	_, _ = fmt.Fprintf(env.Err, "password of %s at %s: ", cfg.Username, cfg.Address())
+	_, _ = fmt.Fprint(env.Err, prompt)
 	text, err := term.ReadPassword(int(in.Fd()))
 	_, _ = fmt.Fprintln(env.Err)
 	if err != nil {

@@ -94,7 +94,7 @@ func SettingList() []Setting {
 		{"schema_drift_detection", KindBool, "true", "Notice columns that were added, removed or changed at the source.", boolean(func(s *Settings) *bool { return &s.SchemaDriftDetection })},
 		{"auto_alter_schema", KindBool, "false", "Add new columns to targets without asking.", boolean(func(s *Settings) *bool { return &s.AutoAlterSchema })},
 		{"max_retries", KindInt, "3", "How often a step of a new pipeline is tried again after a fault that may pass.", integer(0, 20, func(s *Settings) *int { return &s.MaxRetries })},
-		{"initial_backoff", KindDuration, "2s", "The wait before the first retry; it doubles with each one. A bare number means seconds.", duration(0, 10*time.Minute, func(s *Settings) *time.Duration { return &s.InitialBackoff })},
+		{"initial_backoff", KindDuration, "2", "The wait before the first retry; it doubles with each one. A bare number means seconds.", duration(0, 10*time.Minute, func(s *Settings) *time.Duration { return &s.InitialBackoff })},
 		{"quality_check_threshold", KindNumber, "5.0", "How many per cent of the rows read may be missing after the load before the quality check fails.", number(0, 100, func(s *Settings) *float64 { return &s.QualityCheckThreshold })},
 		{"notify_pipeline_failures", KindBool, "true", "Send notifications of failed runs; the switch for all pipelines.", boolean(func(s *Settings) *bool { return &s.NotifyPipelineFailures })},
 		{"notify_schema_drift", KindBool, "true", "Send notifications of schema drift; the switch for all pipelines.", boolean(func(s *Settings) *bool { return &s.NotifySchemaDrift })},
