@@ -44,7 +44,7 @@ func (a *alteration) run(ctx context.Context, add, widen []connectors.Column) er
 			return err
 		}
 	}
-	a.parts = shadowPrefix // an unfinished load in parts is none of its business
+	a.keep = isPart // an unfinished load in parts is none of its business
 	if err := a.enter(ctx, connectors.DefaultLockWait, a.ref.Schema); err != nil {
 		return err
 	}

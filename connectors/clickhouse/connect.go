@@ -24,7 +24,8 @@ import (
 const (
 	maxOpen     = 64               // connections; a load holds two
 	maxIdle     = 4                // of these kept between uses
-	cleanupTime = 10 * time.Second // what ending a query or removing a table may take after a cancel
+	cleanupTime = 10 * time.Second // what removing tables may take after a cancel
+	killTime    = 2 * time.Second  // what ending a query may take
 	// readTimeout only ends a connection that the operating system's keep-alive
 	// has not found dead: a statement may take hours without a word.
 	readTimeout = 24 * time.Hour
@@ -210,7 +211,7 @@ func (d *db) begin(ctx context.Context, settings ch.Settings) (query context.Con
 }
 
 func (d *db) kill(id string) {
-	ctx, cancel := context.WithTimeout(context.Background(), cleanupTime)
+	ctx, cancel := context.WithTimeout(context.Background(), killTime)
 	defer cancel()
 	if pool, err := d.connect(); err == nil {
 		_ = pool.Exec(ctx, killQuery(id))

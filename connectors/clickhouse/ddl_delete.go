@@ -10,8 +10,9 @@ import (
 	"arus/connectors"
 )
 
-// createKeys makes a table of keys. It needs no replicas.
-func createKeys(name connectors.TableRef, columns []native, key []string) string {
+// createKeys makes a table of keys, with newest one that keeps the row of each key
+// in which that column is the greatest. It needs no replicas.
+func createKeys(name connectors.TableRef, columns []native, key []string, newest string) string {
 	var b strings.Builder
 	b.WriteString("CREATE TABLE " + qualified(name) + "\n(\n")
 	for i, c := range columns {
@@ -20,20 +21,28 @@ func createKeys(name connectors.TableRef, columns []native, key []string) string
 		}
 		b.WriteString("    " + ident(c.Name) + " " + c.native)
 	}
-	return b.String() + "\n)\nENGINE = MergeTree()\nORDER BY (" + idents(key) + ")"
+	engine := "MergeTree()"
+	if newest != "" {
+		engine = "ReplacingMergeTree(" + newest + ")"
+	}
+	return b.String() + "\n)\nENGINE = " + engine + "\nORDER BY (" + idents(key) + ")"
 }
 
 // bucket is one of several equal parts of all keys.
 type bucket struct{ at, of int }
 
 // holds is the condition that a key is in the bucket; empty where there is one.
-func (b bucket) holds(key []string) []string {
+// No old server hashes decimals, or spells wide ones.
+func (l *load) holds(b bucket) []string {
 	if b.of <= 1 {
 		return nil
 	}
-	texts := make([]string, len(key))
-	for i, k := range key {
+	texts := make([]string, len(l.req.Key))
+	for i, k := range l.req.Key {
 		texts[i] = "toString(" + ident(k) + ")"
+		if c, _ := l.target.column(k); parseNative(c.Native).base == "Decimal" {
+			texts[i] = "toString(toFloat64(" + ident(k) + "))"
+		}
 	}
 	return []string{"cityHash64(" + strings.Join(texts, ", ") + ") % " + strconv.Itoa(b.of) + " = " + strconv.Itoa(b.at)}
 }
@@ -62,21 +71,12 @@ func (l *load) goneKeys(into connectors.TableRef, b bucket) string {
 	if l.req.Mode == connectors.Remove {
 		in = "(" + key + ") IN"
 	}
-	in += " (SELECT " + key + " FROM " + qualified(l.shadow) + where(b.holds(l.req.Key)...) + ")"
-	sql := "INSERT INTO " + qualified(into) + " (" + key + ") SELECT " + key + " FROM " + qualified(l.req.Target) +
-		where(append(b.holds(l.req.Key), in)...) + " GROUP BY " + key
-	var having []string
-	newest := func(what string) string { return "argMax(" + what + ", " + ident(metaVersion) + ") = 0" }
-	if l.target.hides() {
-		having = append(having, newest(ident(metaGone)))
-	}
+	in += " (SELECT " + key + " FROM " + qualified(l.shadow) + where(l.holds(b)...) + ")"
+	conditions := append(l.holds(b), in)
 	if l.req.Mode == connectors.Retain && l.req.Retain.Mark {
-		having = append(having, newest("isNotNull("+ident(connectors.MetaDeletedAt)+")"))
+		conditions = append(conditions, "isNull("+ident(connectors.MetaDeletedAt)+")")
 	}
-	if len(having) > 0 {
-		sql += " HAVING " + strings.Join(having, " AND ")
-	}
-	return sql
+	return "INSERT INTO " + qualified(into) + " (" + key + ") " + selectCurrent(l.target, key, conditions...)
 }
 
 // goneVersions writes a further version of each row whose key is gone: one that
@@ -102,7 +102,7 @@ func (l *load) goneVersions(into, gone connectors.TableRef, mark bool, b bucket)
 		names, values = append(names, ident(name)), append(values, value)
 	}
 	key := idents(l.req.Key)
-	in := "(" + key + ") IN (SELECT " + key + " FROM " + qualified(gone) + where(b.holds(l.req.Key)...) + ")"
+	in := "(" + key + ") IN (SELECT " + key + " FROM " + qualified(gone) + where(l.holds(b)...) + ")"
 	return "INSERT INTO " + qualified(into) + " (" + strings.Join(names, ", ") + ") " +
-		selectCurrent(l.target, strings.Join(values, ", "), append(b.holds(l.req.Key), in)...)
+		selectCurrent(l.target, strings.Join(values, ", "), append(l.holds(b), in)...)
 }

@@ -39,7 +39,7 @@ func (l *load) beginKeys(ctx context.Context) error {
 	l.shadow = newShadow(l.req.Target.Schema, l.req.Target)
 	in := func(c connectors.Column) native { have, _ := l.target.column(c.Name); return native{c, have.Native} }
 	columns := natives(l.req.Columns, in)
-	if err := l.make(ctx, l.shadow, createKeys(l.shadow, columns, l.req.Key)); err != nil {
+	if err := l.make(ctx, l.shadow, createKeys(l.shadow, columns, l.req.Key, "")); err != nil {
 		return err
 	}
 	l.feed = &feed{columns: l.req.Columns, numbers: new(atomic.Uint64), careful: l.req.Careful}
@@ -111,7 +111,7 @@ func buckets(rows int64) int { return int((rows + keysAtOnce - 1) / keysAtOnce) 
 func (l *load) findGone(ctx context.Context, n int) (connectors.TableRef, int64, error) {
 	gone := newShadow(l.req.Target.Schema, l.req.Target)
 	in := func(c connectors.Column) native { have, _ := l.target.column(c.Name); return native{c, have.Native} }
-	if err := l.make(ctx, gone, createKeys(gone, natives(l.req.Columns, in), l.req.Key)); err != nil {
+	if err := l.make(ctx, gone, createKeys(gone, natives(l.req.Columns, in), l.req.Key, "")); err != nil {
 		return gone, 0, err
 	}
 	n = max(n, 1) // without keys, all rows are gone or none

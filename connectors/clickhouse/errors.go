@@ -59,8 +59,18 @@ func (d *db) fail(ctx context.Context, op, object, grant string, err error) erro
 		return out
 	}
 	out.Kind, out.Hint = classify(int(e.Code), grant)
+	if isDiskFull(e) {
+		out.Kind, out.Hint = connectors.KindTransient, hintDiskFull
+	}
 	out.Err = serverError{e}
 	return out
+}
+
+const hintDiskFull = "the server's disk is full: make room on it, then run again"
+
+// isDiskFull says whether the server could not write, whatever code it gives.
+func isDiskFull(e *ch.Exception) bool {
+	return e.Code == 243 || strings.Contains(e.Message, "errno: 28,") || strings.Contains(e.Message, "No space left on device")
 }
 
 // redact takes the password out of a driver's words.
@@ -96,7 +106,9 @@ func classify(code int, grant string) (kind connectors.ErrorKind, hint string) {
 			return connectors.KindPermission, "as an administrator run: " + grant
 		}
 		return connectors.KindPermission, "grant the user what the statement needs"
-	case 164, 242, 392: // readonly, table is readonly, query is prohibited
+	case 242: // the table is read-only as long as its replica has no keeper
+		return connectors.KindTransient, "the table's replica has lost its keeper: see system.replicas"
+	case 164, 392: // readonly, query is prohibited
 		return connectors.KindPermission, "the user or the table may only be read: use a profile with readonly = 0"
 	case codeUnknownDB:
 		return connectors.KindNotFound, "check the database name"
@@ -110,11 +122,11 @@ func classify(code int, grant string) (kind connectors.ErrorKind, hint string) {
 		return connectors.KindTimeout, "raise max_execution_time in the user's profile"
 	case 160: // too slow
 		return connectors.KindTimeout, "the server estimates that the query would take too long: raise timeout_before_checking_execution_speed"
-	case 209, 210: // socket timeout, network error
+	case 3, 99, 101, 102, 209, 210, 279: // unexpected end or packet, socket timeout, network error, no connection to another server
 		return connectors.KindNetwork, ""
 	case 394: // query was cancelled
 		return connectors.KindTimeout, "somebody killed the query on the server"
-	case 241: // memory limit exceeded
+	case 241, 173: // memory limit exceeded, no memory
 		return connectors.KindTransient, "the server's memory limit was reached: raise max_memory_usage or run fewer tables at once"
 	case 202: // too many simultaneous queries
 		return connectors.KindTransient, "raise max_concurrent_queries or run fewer tables at once"
@@ -122,18 +134,18 @@ func classify(code int, grant string) (kind connectors.ErrorKind, hint string) {
 		return connectors.KindTransient, "the user's quota is used up: wait for its next interval, or raise it"
 	case codeTooManyParts:
 		return connectors.KindTransient, "the server merges slower than rows arrive: try again later"
-	case 243: // not enough space
-		return connectors.KindTransient, "the server's disk is full"
 	case 359: // table size exceeds the limit for DROP
 		return connectors.KindPermission, "the server refuses to drop a table of this size: raise max_table_size_to_drop"
-	case 319, 999, 225, 279, 473, 425: // unknown status of insert, keeper, no zookeeper, all connections failed, deadlock, system error
+	case 236, 439: // aborted because the server shuts down, no thread
+		return connectors.KindTransient, "the server shuts down or is overloaded"
+	case 225, 285, 286, 319, 425, 473, 733, 999: // no keeper, too few replicas, quorum, unknown status of insert, system error, deadlock, table restarts, keeper
 		return connectors.KindTransient, ""
-	case 6, 27, 32, 38, 41, 53, 69, 70, 72, 131, 349, 407, 321: // parsing, type mismatch, overflow, a null where none may be
+	case 6, 26, 27, 38, 41, 53, 69, 70, 72, 130, 131, 321, 349, 376, 407, 691: // parsing, type mismatch, overflow, a null where none may be, a label of no enum
 		return connectors.KindType, ""
 	case 344, 48, 1: // support is disabled, not implemented, unsupported method
 		return connectors.KindUnsupported, ""
 	case 122, 36: // incompatible columns, bad arguments
-		return connectors.KindConstraint, "another table of that name has another structure: rename it, or run a full refresh"
+		return connectors.KindConflict, "another table of that name has another structure: rename it, or run a full refresh"
 	case 469: // violated constraint
 		return connectors.KindConstraint, ""
 	}

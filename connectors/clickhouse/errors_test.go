@@ -78,6 +78,9 @@ func TestClassify(t *testing.T) {
 	for code, kind := range map[int32]connectors.ErrorKind{
 		516: connectors.KindAuth, 193: connectors.KindAuth, 497: connectors.KindPermission, 81: connectors.KindNotFound, 60: connectors.KindNotFound, 241: connectors.KindTransient,
 		252: connectors.KindTransient, 159: connectors.KindTimeout, 210: connectors.KindNetwork, 53: connectors.KindType, 62: connectors.KindInvalid, 359: connectors.KindPermission,
+		209: connectors.KindNetwork, 279: connectors.KindNetwork, 243: connectors.KindTransient, 394: connectors.KindTimeout, 236: connectors.KindTransient, 242: connectors.KindTransient,
+		6: connectors.KindType, 27: connectors.KindType, 69: connectors.KindType, 72: connectors.KindType, 131: connectors.KindType, 349: connectors.KindType, 469: connectors.KindConstraint,
+		122: connectors.KindConflict, 202: connectors.KindTransient,
 	} {
 		err := d.fail(t.Context(), opLoad, "a.t", "GRANT INSERT ON a.* TO b", fmt.Errorf("wrapped: %w", &ch.Exception{Code: code, Message: "DB::Exception: it. (version 25.8)\nStack trace: 1. x"}))
 		if connectors.KindOf(err) != kind || !strings.Contains(err.Error(), fmt.Sprintf("it (code %d)", code)) || strings.Contains(err.Error(), "Stack") {
@@ -85,6 +88,22 @@ func TestClassify(t *testing.T) {
 		}
 		if kind == connectors.KindPermission && code == 497 && !strings.Contains(err.Error(), "GRANT INSERT") {
 			t.Errorf("no remedy in %v", err)
+		}
+	}
+}
+
+// TestDiskFull wants a full disk to be told by whatever code it comes.
+func TestDiskFull(t *testing.T) {
+	t.Parallel()
+	d := &db{}
+	for _, e := range []*ch.Exception{
+		{Code: 243, Message: "Cannot reserve 1.00 MiB, not enough space."},
+		{Code: 75, Message: "Cannot write to file /var/lib/clickhouse/x.bin, errno: 28, strerror: No space left on device"},
+		{Code: 1001, Message: "std::exception. No space left on device"},
+	} {
+		err := d.fail(t.Context(), opLoad, "a.t", "", e)
+		if connectors.KindOf(err) != connectors.KindTransient || !strings.Contains(err.Error(), "disk is full") {
+			t.Errorf("code %d: %v (kind %q)", e.Code, err, connectors.KindOf(err))
 		}
 	}
 }

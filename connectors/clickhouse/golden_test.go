@@ -120,7 +120,8 @@ func script(t *testing.T, d dialect, atomic bool) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	say("the staging rows that stay", d.copyRest(shadow, raw, []string{rawID, rawData}, old+" AND "+olderOfKey(shadow, []string{"id", "code"})))
+	say("their keys", createKeys(shadow, []native{{columns[0], "Int64"}, {connectors.Column{Name: rawID}, "UInt64"}}, []string{"id"}, rawID))
+	say("the staging rows that stay", d.copyRest(shadow, raw, []string{rawID, rawData}, old+" AND "+olderOfKey(shadow)))
 	return b.String()
 }
 
@@ -130,7 +131,7 @@ func deletions(say func(what, sql string), d dialect, r *relation, raw connector
 	l := &load{site: site{db: &db{dialect: d}, target: r}, shadow: keys, first: 42, req: connectors.LoadRequest{
 		Target: r.TableRef, Key: []string{"id", "code"}, Mode: connectors.Retain, SyncedAt: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC), Raw: &connectors.RawTarget{Table: raw},
 	}}
-	say("keys", createKeys(keys, natives([]connectors.Column{{Name: "id"}, {Name: "code"}}, func(c connectors.Column) native { return native{c, "Int64"} }), l.req.Key))
+	say("keys", createKeys(keys, natives([]connectors.Column{{Name: "id"}, {Name: "code"}}, func(c connectors.Column) native { return native{c, "Int64"} }), l.req.Key, ""))
 	say("the keys that did not come", l.goneKeys(gone, bucket{0, 1}))
 	say("the same of many keys", l.goneKeys(gone, bucket{2, 3}))
 	say("their last versions", l.goneVersions(versions, gone, false, bucket{0, 1}))

@@ -24,6 +24,7 @@ import (
 // the parts are as they were until the swap is done.
 type partsLoad struct {
 	load
+	prefix  string        // of the names of its parts
 	numbers atomic.Uint64 // rows of this run; those of earlier runs have lower ids and versions
 
 	mu   sync.Mutex
@@ -56,7 +57,8 @@ func (l *partsLoad) beginParts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.site.parts = shadowPrefix + targetHash(l.req.Target) + "_" + shortHash(l.req.Resume, form, rawName(l.req)) + "_"
+	l.prefix = shadowPrefix + targetHash(l.req.Target) + "_" + shortHash(l.req.Resume, form, rawName(l.req)) + "_"
+	l.keep = func(shadow string) bool { return strings.HasPrefix(shadow, l.prefix) }
 	if err := l.prepare(ctx); err != nil {
 		return err
 	}
@@ -65,7 +67,7 @@ func (l *partsLoad) beginParts(ctx context.Context) error {
 		return err
 	}
 	for _, name := range names {
-		if strings.HasPrefix(name, l.site.parts) && !strings.HasSuffix(name, rawSuffix) {
+		if strings.HasPrefix(name, l.prefix) && !strings.HasSuffix(name, rawSuffix) {
 			l.done[name] = true
 		}
 	}
@@ -75,6 +77,12 @@ func (l *partsLoad) beginParts(ctx context.Context) error {
 		}
 	}
 	return l.chooseNumbers(ctx)
+}
+
+// isPart says whether a shadow is a part of some load: its name has a token's
+// hash and its own.
+func isPart(shadow string) bool {
+	return strings.Count(strings.TrimPrefix(shadow, shadowPrefix), "_") > 1
 }
 
 const rawSuffix = "_raw"
@@ -93,7 +101,7 @@ func shortHash(texts ...string) string {
 
 // partNames are what a part's tables are called when it is whole.
 func (l *partsLoad) partNames(name string) (typed, raw connectors.TableRef) {
-	typed = connectors.TableRef{Schema: l.req.Target.Schema, Name: l.site.parts + shortHash(name)}
+	typed = connectors.TableRef{Schema: l.req.Target.Schema, Name: l.prefix + shortHash(name)}
 	if l.req.Raw != nil {
 		raw = connectors.TableRef{Schema: l.req.Raw.Table.Schema, Name: typed.Name + rawSuffix}
 	}

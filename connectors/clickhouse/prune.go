@@ -38,7 +38,7 @@ func (r *rebuild) prune(ctx context.Context, before time.Time) (int64, error) {
 		if err != nil {
 			return 0, err
 		}
-		old += " AND " + olderOfKey(newest, r.req.Key)
+		old += " AND " + olderOfKey(newest)
 		if n, err = r.count(ctx, "SELECT count() FROM "+qualified(r.req.Raw)+where(old)); err != nil || n == 0 {
 			return 0, err
 		}
@@ -79,7 +79,7 @@ func (r *rebuild) findKeys(ctx context.Context) (connectors.TableRef, error) {
 	in := func(c connectors.Column) native { return native{c, r.columnType(c, true)} }
 	columns := r.keyColumns()
 	number := native{connectors.Column{Name: rawID, Type: versionColumn.Type}, "UInt64"}
-	if err := r.make(ctx, ref, createKeys(ref, append(natives(columns, in), number), r.req.Key)); err != nil {
+	if err := r.make(ctx, ref, createKeys(ref, append(natives(columns, in), number), r.req.Key, rawID)); err != nil {
 		return ref, err
 	}
 	keys, err := r.newStream(ctx, ref, columns, r.req.Key, in, []native{number})
@@ -93,7 +93,9 @@ func (r *rebuild) findKeys(ctx context.Context) (connectors.TableRef, error) {
 	return ref, keys.flush(ctx)
 }
 
-// olderOfKey is the condition of rows that are not the newest of their key.
-func olderOfKey(keys connectors.TableRef, key []string) string {
-	return ident(rawID) + " NOT IN (SELECT max(" + ident(rawID) + ") FROM " + qualified(keys) + " GROUP BY " + idents(key) + ")"
+// olderOfKey is the condition of rows that are not the newest of their key. No
+// GROUP BY finds them: old servers end at one of several columns with a wide
+// decimal among them.
+func olderOfKey(keys connectors.TableRef) string {
+	return ident(rawID) + " NOT IN (SELECT " + ident(rawID) + " FROM " + qualified(keys) + " FINAL)"
 }

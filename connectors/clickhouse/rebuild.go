@@ -55,7 +55,7 @@ func (r *rebuild) prepare(ctx context.Context) error {
 		schemas = append(schemas, r.req.Raw.Schema)
 	}
 	if r.op == opPrune {
-		r.parts = shadowPrefix // an unfinished load in parts goes on afterwards
+		r.keep = isPart // an unfinished load in parts goes on afterwards
 	}
 	if err := r.enter(ctx, connectors.DefaultLockWait, schemas...); err != nil {
 		return err

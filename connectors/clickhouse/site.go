@@ -23,7 +23,7 @@ type site struct {
 	target *relation       // nil when it does not exist yet
 	atomic map[string]bool // schemas in which tables can be exchanged
 	lock   *lock
-	parts  string // begins the names of the shadows that stay; "" keeps none
+	keep   func(shadow string) bool // shadows of killed loads that stay; nil = none
 
 	made    []connectors.TableRef // shadows that exist
 	swapped []connectors.TableRef // tables whose swap was begun
@@ -93,8 +93,8 @@ func (s *site) ensureSchema(ctx context.Context, schema string) error {
 	return nil
 }
 
-// sweep removes what killed loads of a table left in a schema, except the parts
-// that this load goes on with. A table that was taken away by half a swap gets
+// sweep removes what killed loads of a table left in a schema, except what is to
+// be kept. A table that was taken away by half a swap gets
 // its name back first.
 func (s *site) sweep(ctx context.Context, schema string, table connectors.TableRef) error {
 	names, err := s.shadows(ctx, schema, table)
@@ -107,7 +107,7 @@ func (s *site) sweep(ctx context.Context, schema string, table connectors.TableR
 		}
 	}
 	for _, name := range names {
-		if s.parts != "" && strings.HasPrefix(name, s.parts) {
+		if s.keep != nil && s.keep(name) {
 			continue
 		}
 		if err := s.exec(ctx, s.drop(connectors.TableRef{Schema: schema, Name: name})); err != nil {

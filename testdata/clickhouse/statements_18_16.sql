@@ -139,19 +139,19 @@ ENGINE = MergeTree()
 ORDER BY (`id`, `code`);
 
 -- the keys that did not come
-INSERT INTO `a`.`gone` (`id`, `code`) SELECT `id`, `code` FROM `ana``lytics`.`orders` WHERE (`id`, `code`) NOT IN (SELECT `id`, `code` FROM `a`.`keys`) GROUP BY `id`, `code` HAVING argMax(`_arus_gone`, `_arus_version`) = 0;
+INSERT INTO `a`.`gone` (`id`, `code`) SELECT `id`, `code` FROM `ana``lytics`.`orders` FINAL WHERE (`id`, `code`) NOT IN (SELECT `id`, `code` FROM `a`.`keys`) AND `_arus_gone` = 0;
 
 -- the same of many keys
-INSERT INTO `a`.`gone` (`id`, `code`) SELECT `id`, `code` FROM `ana``lytics`.`orders` WHERE cityHash64(toString(`id`), toString(`code`)) % 3 = 2 AND (`id`, `code`) NOT IN (SELECT `id`, `code` FROM `a`.`keys` WHERE cityHash64(toString(`id`), toString(`code`)) % 3 = 2) GROUP BY `id`, `code` HAVING argMax(`_arus_gone`, `_arus_version`) = 0;
+INSERT INTO `a`.`gone` (`id`, `code`) SELECT `id`, `code` FROM `ana``lytics`.`orders` FINAL WHERE cityHash64(toString(`id`), toString(`code`)) % 3 = 2 AND (`id`, `code`) NOT IN (SELECT `id`, `code` FROM `a`.`keys` WHERE cityHash64(toString(`id`), toString(`code`)) % 3 = 2) AND `_arus_gone` = 0;
 
 -- their last versions
 INSERT INTO `a`.`versions` (`id`, `code`, `_arus_deleted_at`, `_arus_run_id`, `_arus_synced_at`, `_arus_version`, `_arus_gone`) SELECT `id`, `code`, `_arus_deleted_at`, toUUID('00000000-0000-0000-0000-000000000000'), '2026-01-02T03:04:05.000006Z', toUInt64(42), 1 FROM `ana``lytics`.`orders` FINAL WHERE (`id`, `code`) IN (SELECT `id`, `code` FROM `a`.`gone`) AND `_arus_gone` = 0;
 
 -- the keys that came
-INSERT INTO `a`.`gone` (`id`, `code`) SELECT `id`, `code` FROM `ana``lytics`.`orders` WHERE (`id`, `code`) IN (SELECT `id`, `code` FROM `a`.`keys`) GROUP BY `id`, `code` HAVING argMax(`_arus_gone`, `_arus_version`) = 0;
+INSERT INTO `a`.`gone` (`id`, `code`) SELECT `id`, `code` FROM `ana``lytics`.`orders` FINAL WHERE (`id`, `code`) IN (SELECT `id`, `code` FROM `a`.`keys`) AND `_arus_gone` = 0;
 
 -- the keys to mark
-INSERT INTO `a`.`gone` (`id`, `code`) SELECT `id`, `code` FROM `ana``lytics`.`orders` WHERE (`id`, `code`) NOT IN (SELECT `id`, `code` FROM `a`.`keys`) GROUP BY `id`, `code` HAVING argMax(`_arus_gone`, `_arus_version`) = 0 AND argMax(isNotNull(`_arus_deleted_at`), `_arus_version`) = 0;
+INSERT INTO `a`.`gone` (`id`, `code`) SELECT `id`, `code` FROM `ana``lytics`.`orders` FINAL WHERE (`id`, `code`) NOT IN (SELECT `id`, `code` FROM `a`.`keys`) AND isNull(`_arus_deleted_at`) AND `_arus_gone` = 0;
 
 -- the marked versions
 INSERT INTO `a`.`versions` (`id`, `code`, `_arus_deleted_at`, `_arus_run_id`, `_arus_synced_at`, `_arus_version`, `_arus_gone`) SELECT `id`, `code`, '2026-01-02T03:04:05.000006Z', `_arus_run_id`, `_arus_synced_at`, toUInt64(42), 0 FROM `ana``lytics`.`orders` FINAL WHERE cityHash64(toString(`id`), toString(`code`)) % 3 = 2 AND (`id`, `code`) IN (SELECT `id`, `code` FROM `a`.`gone` WHERE cityHash64(toString(`id`), toString(`code`)) % 3 = 2) AND `_arus_gone` = 0;
@@ -159,6 +159,15 @@ INSERT INTO `a`.`versions` (`id`, `code`, `_arus_deleted_at`, `_arus_run_id`, `_
 -- a column that is added and one that is widened
 ALTER TABLE `ana``lytics`.`orders` ADD COLUMN `n` Nullable(Int64), MODIFY COLUMN `m` Int64, COMMENT COLUMN `m` 'arus:{}';
 
+-- their keys
+CREATE TABLE `ana``lytics`.`_arus_new_0123456789abcdef_cafe`
+(
+    `id` Int64,
+    `_arus_id` UInt64
+)
+ENGINE = ReplacingMergeTree(_arus_id)
+ORDER BY (`id`);
+
 -- the staging rows that stay
-INSERT INTO `ana``lytics`.`_arus_new_0123456789abcdef_cafe` (`_arus_id`, `_data`) SELECT `_arus_id`, `_data` FROM `staging`.`shop_orders_raw` WHERE NOT ifNull(concat(multiIf(`_arus_extracted` = 'infinity', '~', `_arus_extracted` = '-infinity', '!', startsWith(`_arus_extracted`, '-'), '#', toString(position(`_arus_extracted`, '-'))), `_arus_extracted`) < '52026-01-02T03:04:05.000006Z' AND `_arus_id` < 17 AND `_arus_id` NOT IN (SELECT max(`_arus_id`) FROM `ana``lytics`.`_arus_new_0123456789abcdef_cafe` GROUP BY `id`, `code`), 0);
+INSERT INTO `ana``lytics`.`_arus_new_0123456789abcdef_cafe` (`_arus_id`, `_data`) SELECT `_arus_id`, `_data` FROM `staging`.`shop_orders_raw` WHERE NOT ifNull(concat(multiIf(`_arus_extracted` = 'infinity', '~', `_arus_extracted` = '-infinity', '!', startsWith(`_arus_extracted`, '-'), '#', toString(position(`_arus_extracted`, '-'))), `_arus_extracted`) < '52026-01-02T03:04:05.000006Z' AND `_arus_id` < 17 AND `_arus_id` NOT IN (SELECT `_arus_id` FROM `ana``lytics`.`_arus_new_0123456789abcdef_cafe` FINAL), 0);
 
