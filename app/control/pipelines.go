@@ -55,6 +55,7 @@ func (s *Service) AddPipeline(ctx context.Context, in PipelineInput) (model.Pipe
 	if in.LoadMode != "" {
 		p.LoadMode = in.LoadMode
 	}
+	p.SetDefaults()
 	var found []connectors.Table
 	if len(in.Choices) > 0 {
 		p.Tables = chooseTables(nil, p.LoadMode, in.Choices)
@@ -183,6 +184,7 @@ func (s *Service) UpdatePipeline(ctx context.Context, idOrName string, in Pipeli
 		set(&p.MaxRetries, in.MaxRetries)
 		set(&p.TimeoutSeconds, in.TimeoutSeconds)
 		set(&p.Options, in.Options)
+		p.SetDefaults()
 		if in.DependsOn != nil {
 			p.DependsOn = ""
 			if *in.DependsOn != "" {
