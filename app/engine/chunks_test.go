@@ -197,8 +197,10 @@ func TestAnotherPlanStartsChunksAnew(t *testing.T) {
 // of a load in chunks, or lets the step fail: the next run completes it.
 func TestWatermarkNeverPassesUnloadedRowsInChunks(t *testing.T) {
 	t.Parallel()
-	steps := []string{"open", "tables", "max", "table", "watermark", "stat", "chunked load", "chunks", "start chunks", "begin", "part", "read", "write",
-		"part commit", "after part commit", "checkpoint chunk", "suspend", "commit", "after commit", "checkpoint"}
+	steps := []string{
+		"open", "tables", "max", "table", "watermark", "stat", "chunked load", "chunks", "start chunks", "begin", "part", "read", "write",
+		"part commit", "after part commit", "checkpoint chunk", "suspend", "commit", "after commit", "checkpoint",
+	}
 	for _, step := range steps {
 		for _, nth := range []int{0, 1, 3} {
 			for _, kill := range []bool{false, true} {

@@ -91,7 +91,10 @@ func endChunkedLoad(ctx context.Context, tx *sql.Tx, pipelineID, sourceTable str
 // FailedTables returns the keys of the tables that failed, were cancelled or were left unfinished in a run, in order: what
 // a retry of the run has to do again. None: the run failed before its first table, or all went well.
 func (s *Store) FailedTables(ctx context.Context, runID string) ([]string, error) {
-	list, err := collect(ctx, s.reader, func(row scanner) (name string, err error) { return name, row.Scan(&name) },
+	list, err := collect(ctx, s.reader, func(row scanner) (name string, err error) {
+		err = row.Scan(&name)
+		return name, err
+	},
 		`SELECT table_name FROM arus_run_logs_run_table_stats WHERE run_id = ? AND status NOT IN ('success', 'skipped') ORDER BY id`, runID)
 	return list, fail(err, "list the failed tables of run %s", runID)
 }
