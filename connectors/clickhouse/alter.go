@@ -53,7 +53,7 @@ func (a *alteration) run(ctx context.Context, add, widen []connectors.Column) er
 		_, err := a.find(ctx, a.op, a.ref)
 		return err
 	case !a.target.Managed || !strings.HasSuffix(a.target.engine, "MergeTree"):
-		return a.refuse(connectors.KindConflict, "alter it by hand", errors.New("Arus did not make it"))
+		return a.refuse(connectors.KindConflict, "alter it by hand", errors.New("it was not made by Arus"))
 	}
 	columns := slices.Clone(a.target.all)
 	for _, c := range widen {

@@ -271,7 +271,7 @@ func leftovers(schema string, target connectors.TableRef) string {
 // condition is the WHERE expression of a window over columns of known types: the
 // window's own, then those of its Or.
 func (d dialect) condition(w connectors.Window, columns ...relationColumn) (string, error) {
-	var any []string
+	var either []string
 	for i, column := range columns {
 		var parts []string
 		for _, side := range []struct {
@@ -290,12 +290,12 @@ func (d dialect) condition(w connectors.Window, columns ...relationColumn) (stri
 		if len(parts) == 0 {
 			parts = []string{"isNotNull(" + ident(column.Name) + ")"}
 		}
-		any = append(any, strings.Join(parts, " AND "))
+		either = append(either, strings.Join(parts, " AND "))
 		if i == 0 && w.Nulls {
-			any = append(any, "isNull("+ident(column.Name)+")")
+			either = append(either, "isNull("+ident(column.Name)+")")
 		}
 	}
-	return "(" + strings.Join(any, " OR ") + ")", nil
+	return "(" + strings.Join(either, " OR ") + ")", nil
 }
 
 // orderExpr is an expression by which the values of a column compare as they

@@ -27,8 +27,8 @@ const (
 	maxIdentifier = 80
 )
 
-// The first and the last day of a current server's dates and timestamps. Older
-// servers keep them as text, which could hold more.
+// The first and the last day of a current server's dates and timestamps; see
+// Holds for what the connected server takes.
 var (
 	minDate = arrow.Date32(connectors.DaysFromCivil(1900, 1, 1))
 	maxDate = arrow.Date32(connectors.DaysFromCivil(2299, 12, 31))
