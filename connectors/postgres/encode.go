@@ -21,6 +21,7 @@ type encoder struct {
 	columns []connectors.Column
 	fields  []field
 	arrays  []arrow.Array
+	tail    []byte   // two further fields of every tuple, if any
 	groups  []uint16 // scratch of numerics
 	major   int      // of the server
 }
@@ -47,7 +48,11 @@ func (e *encoder) bind(batch arrow.RecordBatch) error {
 
 // row appends tuple i of the bound batch.
 func (e *encoder) row(dst []byte, i int) (_ []byte, err error) {
-	dst = binary.BigEndian.AppendUint16(dst, uint16(len(e.fields)))
+	count := len(e.fields)
+	if e.tail != nil {
+		count += 2
+	}
+	dst = binary.BigEndian.AppendUint16(dst, uint16(count))
 	for c, f := range e.fields {
 		if nulls := e.arrays[c]; nulls != nil && nulls.IsNull(i) {
 			dst = append(dst, 0xff, 0xff, 0xff, 0xff)
@@ -57,7 +62,7 @@ func (e *encoder) row(dst []byte, i int) (_ []byte, err error) {
 			return dst, &valueError{column: e.columns[c].Name, err: err}
 		}
 	}
-	return dst, nil
+	return append(dst, e.tail...), nil
 }
 
 func appendInt16(dst []byte, v int16) []byte {

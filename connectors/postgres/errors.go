@@ -88,7 +88,11 @@ func classify(e *pgconn.PgError, grant string) (kind connectors.ErrorKind, hint 
 	case "53300":
 		return connectors.KindTransient, "the server has no connection slot free: raise max_connections or run fewer tables at once"
 	case "53100":
-		return connectors.KindTransient, "the server's disk is full"
+		return connectors.KindTransient, "the server's disk is full: free some space on it"
+	case "54000": // of an index: the row is too wide for it
+		return connectors.KindConstraint, "drop the index that it is too wide for, or leave the column out"
+	case "P0001": // a trigger's own word against a row
+		return connectors.KindConstraint, ""
 	case "42P10":
 		return connectors.KindConstraint, "give the table a unique index on the key"
 	case "42804", "42846", "42883":

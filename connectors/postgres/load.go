@@ -61,6 +61,7 @@ type load struct {
 	shadow   string    // bare name of the table that becomes the target
 	into     string    // quoted name of the table that each batch is put into at once; "" = all are at Commit
 	merges   bool      // into has a unique index on the key
+	stamped  bool      // the shadow is an earlier run's: its defaults are not this load's metadata
 	early    bool      // Replace: the shadow is complete, or the target reshaped, before the rows come
 	runUUID  uuid.UUID
 	runID    string // literals
@@ -345,7 +346,11 @@ func (l *load) startCopy(ctx context.Context) (err error) {
 	if l.shadow != "" && l.into == "" && l.req.Resume == "" {
 		freeze = ", FREEZE" // the shadow is this transaction's own, nobody sees its rows early
 	}
-	return l.beginCopy(ctx, "COPY "+l.filling+" ("+l.columnNames()+") FROM STDIN (FORMAT binary"+freeze+")")
+	names := l.columnNames()
+	if l.encoder.tail != nil {
+		names += ", " + connectors.MetaRunID + ", " + connectors.MetaSyncedAt
+	}
+	return l.beginCopy(ctx, "COPY "+l.filling+" ("+names+") FROM STDIN (FORMAT binary"+freeze+")")
 }
 
 func (l *load) beginCopy(ctx context.Context, sql string) (err error) {

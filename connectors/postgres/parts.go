@@ -90,7 +90,7 @@ func (l *load) resume(ctx context.Context) error {
 	if err := exec(ctx, conn, "COMMIT"); err != nil {
 		return err
 	}
-	l.merges = setup.merges
+	l.merges, l.stamped = setup.merges, setup.stamped
 	return l.throughTemporary(ctx)
 }
 
@@ -98,6 +98,10 @@ func (l *load) resume(ctx context.Context) error {
 // is careful.
 func (l *load) throughTemporary(ctx context.Context) error {
 	if !l.merges && !l.req.Careful {
+		if l.stamped {
+			l.encoder.tail = append(append(l.encoder.tail, 0, 0, 0, 16), l.runUUID[:]...)
+			l.encoder.tail = appendInt64(l.encoder.tail, l.req.SyncedAt.UnixMicro()-epochMicros)
+		}
 		return nil
 	}
 	l.into = l.filling
@@ -108,7 +112,7 @@ func (l *load) throughTemporary(ctx context.Context) error {
 }
 
 func (l *load) prepareShadow(ctx context.Context) error {
-	if err := exec(ctx, l.conn, "BEGIN"); err != nil {
+	if err := exec(ctx, l.conn, "BEGIN; SET LOCAL lock_timeout = "+strconv.FormatInt(l.req.Wait().Milliseconds(), 10)); err != nil {
 		return err
 	}
 	if l.req.Raw != nil {
@@ -132,11 +136,7 @@ func (l *load) prepareShadow(ctx context.Context) error {
 			return err
 		}
 	} else {
-		l.merges = len(shadow.PrimaryKey) > 0
-		sql := "ALTER TABLE " + l.filling + " ALTER COLUMN " + connectors.MetaRunID + " SET DEFAULT " + l.runID + ", ALTER COLUMN " + connectors.MetaSyncedAt + " SET DEFAULT " + l.syncedAt
-		if err := exec(ctx, l.conn, sql); err != nil {
-			return err
-		}
+		l.merges, l.stamped = len(shadow.PrimaryKey) > 0, true
 	}
 	if !l.req.Careful {
 		return nil
@@ -167,7 +167,7 @@ func (p *partedLoad) Part(ctx context.Context, name string) (connectors.Load, bo
 		return nil, false, err
 	}
 	part := &partLoad{parent: p, name: name, load: &load{
-		db: p.db, conn: conn, req: p.req, target: p.target, filling: p.shadowTable(), shadow: p.shadow, runUUID: p.runUUID, runID: p.runID, syncedAt: p.syncedAt, merges: p.merges,
+		db: p.db, conn: conn, req: p.req, target: p.target, filling: p.shadowTable(), shadow: p.shadow, runUUID: p.runUUID, runID: p.runID, syncedAt: p.syncedAt, merges: p.merges, stamped: p.stamped,
 		encoder: encoder{columns: p.req.Columns, major: major(conn)},
 	}}
 	done, err := part.begin(ctx)

@@ -98,7 +98,12 @@ func (l *load) buildFromStaging(ctx context.Context) error {
 		where += " AND s.xmin::pg_catalog.text = (pg_catalog.txid_current() % 4294967296)::pg_catalog.text"
 	}
 	fields, exprs := stagedColumns(l.req.Columns)
-	return exec(ctx, l.conn, sql+"INSERT INTO "+l.filling+" ("+l.columnNames()+") SELECT "+strings.Join(exprs, ", ")+
+	names := l.columnNames()
+	if l.encoder.tail != nil {
+		names += ", " + connectors.MetaRunID + ", " + connectors.MetaSyncedAt
+		exprs = append(exprs, l.runID, l.syncedAt)
+	}
+	return exec(ctx, l.conn, sql+"INSERT INTO "+l.filling+" ("+names+") SELECT "+strings.Join(exprs, ", ")+
 		" FROM "+from+fields+where+" ORDER BY s._arus_id")
 }
 
