@@ -15,6 +15,7 @@ import (
 
 	"arus/app/auth"
 	"arus/app/control"
+	"arus/app/script"
 	"arus/app/secret"
 	"arus/app/store"
 	"arus/connectors"
@@ -32,6 +33,9 @@ type Stdio struct {
 // Main runs one command line and returns its exit code. The first SIGINT or
 // SIGTERM ends the work at its next checkpoint, the second ends the process.
 func Main(ctx context.Context, args []string, stdio Stdio) int {
+	if code, ok := script.Launched(args, stdio.Err); ok {
+		return code
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	signals := make(chan os.Signal, 2)

@@ -37,7 +37,7 @@ func keyed(n int) map[string]struct {
 		value func(i int) string
 	}{
 		"int":     {connectors.Type{Kind: connectors.Int64}, func(i int) string { return fmt.Sprint(i*7 - 900) }},
-		"gap":     {connectors.Type{Kind: connectors.Int64}, func(i int) string { return fmt.Sprint(i + i/(n/2)*4_000_000_000_000) }},
+		"gap":     {connectors.Type{Kind: connectors.Int64}, func(i int) string { return fmt.Sprint(int64(i) + int64(i/(n/2))*4_000_000_000_000) }},
 		"uuid":    {connectors.Type{Kind: connectors.UUID}, func(i int) string { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(strconv.Itoa(i))).String() }},
 		"text":    {connectors.Type{Kind: connectors.Text, Length: 20}, func(i int) string { return texts[i%len(texts)] + fmt.Sprint(i/len(texts)) + texts[i%7] }},
 		"decimal": {connectors.NewDecimal(12, 2), func(i int) string { return fmt.Sprintf("%d.%02d", i*37/100, i*37%100) }},
