@@ -12,11 +12,15 @@ import (
 	"go.uber.org/goleak"
 
 	"arus/app/engine"
+	"arus/app/script"
 )
 
 // TestMain turns the test binary into arus itself where a test wants a process
 // of its own to kill.
 func TestMain(m *testing.M) {
+	if code, ok := script.Launched(os.Args[1:], os.Stderr); ok {
+		os.Exit(code)
+	}
 	if os.Getenv("ARUS_TEST_AS_PROGRAM") == "1" {
 		os.Exit(Main(context.Background(), os.Args[1:], Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
 	}
