@@ -61,7 +61,7 @@ func tryRead(ctx context.Context, dir string, filter connectors.TableFilter, fou
 	if err := checkDir("read", dir); err != nil {
 		return err
 	}
-	tables, err := (&Source{dir}).Tables(ctx, filter)
+	tables, err := (&Source{newStorage(dir)}).Tables(ctx, filter)
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func tryWrite(ctx context.Context, dir string) (err error) {
 			err = fileError("remove a file of", dir, rerr)
 		}
 	}()
-	file := filepath.Join(scratch, "live-1.db")
+	file := filepath.Join(scratch, liveFile)
 	c, err := lite.Open(sqliteDriver(), file, lite.Create, "")
 	if err != nil {
 		return fail(ctx, op, dir, err)

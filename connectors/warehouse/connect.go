@@ -5,30 +5,43 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"time"
 
 	"modernc.org/sqlite"
 
 	"arus/connectors"
 )
 
-// sqliteDriver is SQLite with the functions and the collation of this package.
+// sqliteDriver is SQLite with the virtual tables and the collation of this package.
 var sqliteDriver = sync.OnceValue(func() *sqlite.Driver {
 	d := &sqlite.Driver{}
-	registerFunctions(d)
+	d.MustRegisterCollationUtf8("arus_number", compareNumbers)
+	if err := d.RegisterModule(moduleName, module{}); err != nil {
+		panic(err) // the name is taken on a driver that is new
+	}
 	return d
 })
 
+// storage is a warehouse's directory and what the storage asks of the world.
+type storage struct {
+	dir string
+	fs  files
+	now func() time.Time
+}
+
+func newStorage(dir string) *storage { return &storage{dir: dir, fs: disk{}, now: time.Now} }
+
 // Source reads the tables of a warehouse.
-type Source struct{ dir string }
+type Source struct{ *storage }
 
 // Destination writes the tables of a warehouse.
-type Destination struct{ dir string }
+type Destination struct{ *storage }
 
 func openSource(cfg connectors.Config) (*Source, error) {
 	if err := checkDir("open", cfg.Database); err != nil {
 		return nil, err
 	}
-	return &Source{cfg.Database}, nil
+	return &Source{newStorage(cfg.Database)}, nil
 }
 
 func checkDir(op, dir string) error {
@@ -61,7 +74,7 @@ func openDestination(cfg connectors.Config) (*Destination, error) {
 	if err := checkDir("open", cfg.Database); err != nil {
 		return nil, err
 	}
-	return &Destination{cfg.Database}, nil
+	return &Destination{newStorage(cfg.Database)}, nil
 }
 
 // Close has nothing to close: files are open only while they are used.

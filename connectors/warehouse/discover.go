@@ -2,15 +2,17 @@ package warehouse
 
 import (
 	"context"
+	"errors"
 	"os"
 	"slices"
 	"strings"
 
 	"arus/connectors"
+	"arus/connectors/warehouse/schema"
 )
 
-// Tables lists the tables by their schema files. Raw tables, and those whose
-// names begin with _, are only found by their names.
+// Tables lists the tables by their schemas. Those whose names begin with _ are
+// only found by their names.
 func (s *Source) Tables(ctx context.Context, filter connectors.TableFilter) ([]connectors.Table, error) {
 	const op = "discover tables of"
 	if err := filter.Check(); err != nil {
@@ -26,24 +28,33 @@ func (s *Source) Tables(ctx context.Context, filter connectors.TableFilter) ([]c
 		if !filter.Admits(connectors.TableRef{Name: name}) || !named && strings.HasPrefix(name, "_") {
 			continue
 		}
-		l, err := tableOf(s.dir, name).open(ctx)
+		t := s.table(name)
+		v, err := t.look(ctx)
 		if err != nil {
-			return nil, err
+			return nil, t.readError(fail(ctx, op, name, err))
 		}
-		t := l.schema.table()
-		t.Name, t.RowEstimate = name, l.manifest.Rows
-		raw := l.schema.isRaw()
-		if info, err := os.Stat(tableOf(s.dir, name).file(l.manifest.Live)); err == nil {
-			t.Bytes = info.Size()
-		}
-		if err := l.close(); err != nil {
+		found := v.layout.describe()
+		found.Name = name
+		found.RowEstimate, err = v.Rows(ctx)
+		found.Bytes = v.bytes()
+		if err := errors.Join(err, v.Close()); err != nil {
 			return nil, fail(ctx, op, name, err)
 		}
-		if named || !raw {
-			tables = append(tables, t)
-		}
+		tables = append(tables, found)
 	}
 	return tables, nil
+}
+
+// bytes is what the table takes on disk.
+func (v *View) bytes() int64 {
+	n := int64(0)
+	if info, err := os.Stat(v.table.file(liveFile)); err == nil {
+		n = info.Size()
+	}
+	for _, p := range v.parts {
+		n += p.info.Bytes
+	}
+	return n
 }
 
 // tableNames lists the directories that hold a table.
@@ -54,7 +65,7 @@ func tableNames(dir string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if name := e.Name(); len(name) <= maxName && namePattern.MatchString(name) && fileExists(tableOf(dir, name).file(manifestFile)) {
+		if name := e.Name(); schema.ValidName(name) && newStorage(dir).table(name).exists() {
 			names = append(names, name)
 		}
 	}

@@ -2,125 +2,209 @@ package warehouse
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"arus/connectors"
-	"arus/connectors/sqlite/lite"
 )
 
-// condition is the WHERE of a window, "" without one.
-func (s *schema) condition(w *connectors.Window) (string, []driver.Value, error) {
-	if w == nil {
-		return "", nil, nil
-	}
-	id := s.id(w.Column)
-	if id < 0 {
-		return "", nil, fmt.Errorf("the table has no column %s", w.Column)
-	}
-	var terms []string
-	var args []driver.Value
-	for _, b := range []struct {
-		op    string
-		bound *connectors.Bound
-	}{{">=", w.Lower}, {"<=", w.Upper}} {
-		if b.bound == nil {
-			continue
-		}
-		v, err := storeText(s.Columns[id].typ, b.bound.Text)
-		if err != nil {
-			return "", nil, fmt.Errorf("the bound %q is no %s, which column %s is", b.bound.Text, s.Columns[id].typ, w.Column)
-		}
-		terms, args = append(terms, columnName(id)+" "+b.op+" ?"), append(args, v)
-	}
-	where := strings.Join(terms, " AND ")
-	switch {
-	case where == "" && w.Nulls:
-		return "", nil, nil
-	case where == "":
-		where = columnName(id) + " IS NOT NULL"
-	case w.Nulls:
-		where = "(" + where + ") OR " + columnName(id) + " IS NULL"
-	}
-	return " WHERE " + where, args, nil
-}
-
-// with lends a snapshot of a table to f.
-func (s *Source) with(ctx context.Context, op, name string, f func(*live) error) error {
+// with lends a state of a table to f.
+func (s *Source) with(ctx context.Context, op, name string, f func(*View) error) error {
 	if err := checkName(op, name); err != nil {
 		return err
 	}
-	l, err := tableOf(s.dir, name).open(ctx)
+	v, err := s.table(name).view(ctx)
 	if err != nil {
 		return err
 	}
-	return fail(ctx, op, name, errors.Join(f(l), l.close()))
+	return fail(ctx, op, name, errors.Join(f(v), v.Close()))
 }
 
-// Read streams rows of one snapshot. Any column can be asked for by its name,
-// the metadata columns too.
+// Read streams rows of one state of the table. Any column can be asked for by its
+// name, the metadata columns too.
 func (s *Source) Read(ctx context.Context, req connectors.ReadRequest, emit func(arrow.RecordBatch) error) error {
-	const op = "read"
-	name := req.Table.Name
-	return s.with(ctx, op, name, func(l *live) error {
-		invalid := func(err error) error {
-			return &connectors.Error{Kind: connectors.KindInvalid, Op: op, Object: name, Err: err, Hint: "discover the table again"}
-		}
-		if len(req.Columns) == 0 {
-			return invalid(errors.New("no columns are asked for"))
-		}
-		ids := make([]int, len(req.Columns))
-		for i, c := range req.Columns {
-			if ids[i] = l.schema.id(c.Name); ids[i] < 0 {
-				return &connectors.Error{Kind: connectors.KindNotFound, Op: op, Object: name + "." + c.Name, Err: errors.New("there is no such column"), Hint: "discover the table again"}
-			}
-			if have := l.schema.Columns[ids[i]].typ; have.Kind != c.Type.Kind || !holds(c.Type, have) {
-				return &connectors.Error{Kind: connectors.KindType, Op: op, Object: name + "." + c.Name, Err: fmt.Errorf("the column is %s, not %s", have, c.Type), Hint: "discover the table again"}
-			}
-		}
-		where, args, err := l.schema.condition(req.Window)
+	return s.with(ctx, "read", req.Table.Name, func(v *View) error {
+		r, err := newRead(v, req)
 		if err != nil {
-			return invalid(err)
+			return err
 		}
-		sql := "SELECT " + columnList(ids) + " FROM rows" + where
-		order := make([]int, len(req.OrderBy))
-		for i, o := range req.OrderBy {
-			if order[i] = l.schema.id(o); order[i] < 0 {
-				return invalid(fmt.Errorf("there is no column %s to order by", o))
-			}
-		}
-		if len(order) > 0 {
-			sql += " ORDER BY " + columnList(order)
-		}
-		return l.stream(ctx, sql, args, req.Columns, req.Limits, emit)
+		return r.run(ctx, emit)
 	})
 }
 
-// stream decodes the rows of a SELECT of stored columns.
-func (l *live) stream(ctx context.Context, sql string, args []driver.Value, columns []connectors.Column, limits connectors.Limits, emit func(arrow.RecordBatch) error) error {
-	b := connectors.NewBatcher(columns, limits, emit)
-	defer b.Release()
-	decode := make([]decoder, len(columns))
-	for i, c := range columns {
-		decode[i] = newDecoder(c.Type, b.Builders[i])
+// tableRead is one read of a table.
+type tableRead struct {
+	v       *View
+	req     connectors.ReadRequest
+	ids     []int // the request's columns
+	order   []int
+	filter  *filter
+	columns []int // all that are needed
+	schema  *arrow.Schema
+	picked  []int
+}
+
+func newRead(v *View, req connectors.ReadRequest) (*tableRead, error) {
+	const op = "read"
+	name := req.Table.Name
+	invalid := func(err error) error {
+		return &connectors.Error{Kind: connectors.KindInvalid, Op: op, Object: name, Err: err, Hint: "discover the table again"}
 	}
-	err := l.conn.Each(ctx, sql, args, func(row []driver.Value) error {
-		size := 0
-		for i, d := range decode {
-			n, ok := d(row[i])
-			if !ok {
-				return &connectors.Error{
-					Kind: connectors.KindType, Op: "read", Object: l.schema.Name + "." + columns[i].Name,
-					Err: fmt.Errorf("%s is stored, which is not %s", lite.Brief(row[i]), columns[i].Type), Hint: "the table's file was changed by hand: run a full refresh",
-				}
-			}
-			size += n
+	if len(req.Columns) == 0 {
+		return nil, invalid(errors.New("no columns are asked for"))
+	}
+	r := &tableRead{v: v, req: req, schema: connectors.Schema(req.Columns)}
+	for _, c := range req.Columns {
+		id := v.layout.table.ColumnID(c.Name)
+		if id < 0 {
+			return nil, &connectors.Error{Kind: connectors.KindNotFound, Op: op, Object: name + "." + c.Name, Err: errors.New("there is no such column"), Hint: "discover the table again"}
 		}
-		return b.EndRow(size)
+		if have := v.layout.columns[id].read; have.Kind != c.Type.Kind || !holds(c.Type, have) {
+			return nil, &connectors.Error{Kind: connectors.KindType, Op: op, Object: name + "." + c.Name, Err: fmt.Errorf("the column is %s, not %s", have, c.Type), Hint: "discover the table again"}
+		}
+		r.ids = append(r.ids, id)
+	}
+	var err error
+	if r.filter, err = newFilter(v.layout, req.Window, req.Range); err != nil {
+		return nil, invalid(err)
+	}
+	for _, o := range req.OrderBy {
+		id := v.layout.table.ColumnID(o)
+		if id < 0 {
+			return nil, invalid(fmt.Errorf("there is no column %s to order by", o))
+		}
+		r.order = append(r.order, id)
+	}
+	r.columns = slices.Clone(r.ids)
+	more := r.order
+	if r.filter != nil {
+		more = slices.Concat(more, r.filter.columns)
+	}
+	for _, id := range more {
+		if !slices.Contains(r.columns, id) {
+			r.columns = append(r.columns, id)
+		}
+	}
+	return r, nil
+}
+
+func (r *tableRead) run(ctx context.Context, emit func(arrow.RecordBatch) error) error {
+	if len(r.order) > 0 {
+		return r.sorted(ctx, emit)
+	}
+	return r.scan(ctx, emit)
+}
+
+// each gives the batches of the scan by column ID, with the rows that are wanted;
+// nil means all of them.
+func (r *tableRead) each(ctx context.Context, row func(arrays []arrow.Array, rows int, picked []int) error) error {
+	return r.v.Each(ctx, ScanRequest{Columns: r.columns, Limits: r.req.Limits, Skip: r.skip()}, func(batch arrow.RecordBatch) error {
+		defer batch.Release()
+		arrays, n := r.v.layout.byID(batch, r.columns), int(batch.NumRows())
+		if r.filter == nil {
+			return row(arrays, n, nil)
+		}
+		var err error
+		if r.picked, err = r.filter.pick(arrays, n, r.picked); err != nil || len(r.picked) == 0 {
+			return err
+		}
+		if len(r.picked) == n {
+			return row(arrays, n, nil)
+		}
+		return row(arrays, n, r.picked)
+	})
+}
+
+// skip leaves out the files whose keys lie beyond the filter's bounds.
+func (r *tableRead) skip() func(int) bool {
+	if r.filter == nil {
+		return nil
+	}
+	return func(i int) bool { return r.filter.excludes(r.v.parts[i]) }
+}
+
+func (r *tableRead) scan(ctx context.Context, emit func(arrow.RecordBatch) error) error {
+	return r.each(ctx, func(arrays []arrow.Array, rows int, picked []int) error {
+		out := make([]arrow.Array, len(r.ids))
+		defer releaseAll(out)
+		for i, id := range r.ids {
+			if picked == nil {
+				arrays[id].Retain()
+				out[i] = arrays[id]
+				continue
+			}
+			var err error
+			if out[i], err = pickRows(arrays[id], picked); err != nil {
+				return err
+			}
+		}
+		if picked != nil {
+			rows = len(picked)
+		}
+		return emit(array.NewRecordBatch(r.schema, out, int64(rows)))
+	})
+}
+
+// sorted sorts the rows, outside memory where they are many.
+func (r *tableRead) sorted(ctx context.Context, emit func(arrow.RecordBatch) error) error {
+	s := newSorter("")
+	defer s.close()
+	// The rows on their way have the form of live ones, of the columns asked for.
+	shape := &layout{columns: make([]column, len(r.ids)), widths: make([]int, len(r.ids))}
+	for i, id := range r.ids {
+		shape.columns[i].stored = r.v.layout.columns[id].read
+		shape.widths[i] = cellWidth(r.v.layout.columns[id].read)
+	}
+	var key, row []byte
+	err := r.each(ctx, func(arrays []arrow.Array, rows int, picked []int) error {
+		order, err := r.v.layout.readOrderer(arrays, r.order)
+		if err != nil {
+			return err
+		}
+		out := make([]arrow.Array, len(r.ids))
+		for i, id := range r.ids {
+			out[i] = arrays[id]
+		}
+		w, err := shape.newRowWriter(out)
+		if err != nil {
+			return err
+		}
+		if picked != nil {
+			rows = len(picked)
+		}
+		for i := range rows {
+			at := i
+			if picked != nil {
+				at = picked[i]
+			}
+			key, row = order(key[:0], at), w.append(row[:0], at)
+			if err := s.add(key, row); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	b := connectors.NewBatcher(r.req.Columns, r.req.Limits, emit)
+	defer b.Release()
+	cells := make([]cell, len(r.ids))
+	err = s.each(func(_, row []byte) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := shape.splitRow(row, cells); err != nil {
+			return err
+		}
+		for i, c := range cells {
+			appendCell(b.Builders[i], c)
+		}
+		return b.EndRow(len(row))
 	})
 	if err != nil {
 		return err
@@ -128,31 +212,60 @@ func (l *live) stream(ctx context.Context, sql string, args []driver.Value, colu
 	return b.Flush()
 }
 
+// readOrderer orders rows by what readers see.
+func (l *layout) readOrderer(arrays []arrow.Array, ids []int) (orderer, error) {
+	var parts []orderer
+	for _, id := range ids {
+		p, err := newOrderer(arrays[id], l.columns[id].read, true)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, p)
+	}
+	return func(dst []byte, i int) []byte {
+		for _, p := range parts {
+			dst = p(dst, i)
+		}
+		return dst
+	}, nil
+}
+
 // Max finds the greatest value of a column.
-func (s *Source) Max(ctx context.Context, table connectors.Table, column string) (connectors.Bound, bool, error) {
+func (s *Source) Max(ctx context.Context, table connectors.Table, name string) (connectors.Bound, bool, error) {
 	const op = "find the greatest value of"
 	var bound connectors.Bound
 	found := false
-	err := s.with(ctx, op, table.Name, func(l *live) error {
-		object := table.Name + "." + column
-		id := l.schema.id(column)
+	err := s.with(ctx, op, table.Name, func(v *View) error {
+		object := table.Name + "." + name
+		id := v.layout.table.ColumnID(name)
 		if id < 0 {
 			return &connectors.Error{Kind: connectors.KindNotFound, Op: op, Object: object, Err: errors.New("there is no such column"), Hint: "discover the table again"}
 		}
-		c := connectors.Column{Name: column, Type: l.schema.Columns[id].typ}
-		switch c.Type.Kind {
+		t := v.layout.columns[id].read
+		switch t.Kind {
 		case connectors.JSON, connectors.Array, connectors.Bytes, connectors.Interval:
 			return &connectors.Error{
 				Kind: connectors.KindUnsupported, Op: op, Object: object,
-				Err: fmt.Errorf("a %s has no order to read by", c.Type.Kind), Hint: "choose a number, a date, a time or a text",
+				Err: fmt.Errorf("a %s has no order to read by", t.Kind), Hint: "choose a number, a date, a time or a text",
 			}
 		}
-		name := columnName(id)
-		sql := "SELECT " + name + " FROM rows WHERE " + name + " IS NOT NULL ORDER BY " + name + " DESC LIMIT 1"
-		return l.stream(ctx, sql, nil, []connectors.Column{c}, connectors.Limits{}, func(batch arrow.RecordBatch) error {
+		var best, buf []byte
+		return v.Each(ctx, ScanRequest{Columns: []int{id}}, func(batch arrow.RecordBatch) error {
 			defer batch.Release()
-			bound = connectors.Bound{Kind: c.Type.Kind, Text: string(connectors.AppendValue(nil, batch.Column(0), c.Type, 0))}
-			found = true
+			arr := batch.Column(0)
+			order, err := newOrderer(arr, t, true)
+			if err != nil {
+				return err
+			}
+			for i := range arr.Len() {
+				if arr.IsNull(i) {
+					continue
+				}
+				if buf = order(buf[:0], i); !found || string(buf) > string(best) {
+					best, found = append(best[:0], buf...), true
+					bound = connectors.Bound{Kind: t.Kind, Text: string(connectors.AppendValue(nil, arr, t, i))}
+				}
+			}
 			return nil
 		})
 	})

@@ -2,73 +2,98 @@ package warehouse
 
 import (
 	"database/sql/driver"
+	"math"
 	"math/big"
 	"strconv"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/decimal128"
-	"modernc.org/sqlite"
+	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"arus/connectors"
 )
 
-// registerFunctions adds what stored values need to be seen as what they are:
-//
-//	arus_dec(x, scale)  a decimal as a number, or as text where a REAL does not show all its digits
-//	arus_num(x)                    the same for a numeric
-//	arus_date(x), arus_time(x), arus_ts(x)   ISO text
-//
-// and the collation arus_number.
-func registerFunctions(d *sqlite.Driver) {
-	scalar := func(name string, args int32, f func(args []driver.Value) driver.Value) {
-		d.MustRegisterDeterministicScalarFunction(name, args, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
-			if args[0] == nil {
-				return nil, nil
-			}
-			return f(args), nil
-		})
+// shower gives what SELECT sees of row i of a column; see the package comment.
+type shower func(i int) driver.Value
+
+func newShower(arr arrow.Array, t connectors.Type) shower {
+	show := plainShower(arr, t)
+	if arr.NullN() == 0 {
+		return show
 	}
-	d.MustRegisterCollationUtf8("arus_number", compareNumbers)
-	scalar("arus_dec", 2, func(args []driver.Value) driver.Value {
-		scale, _ := args[1].(int64)
-		return shown(decimalText(args[0], int(scale)))
-	})
-	scalar("arus_num", 1, func(args []driver.Value) driver.Value {
-		s, ok := args[0].(string)
-		if !ok {
-			return args[0]
+	return func(i int) driver.Value {
+		if arr.IsNull(i) {
+			return nil
 		}
-		return shown(s)
-	})
-	integer := func(name string, text func(dst []byte, v int64) []byte) {
-		scalar(name, 1, func(args []driver.Value) driver.Value {
-			v, ok := args[0].(int64)
-			if !ok {
-				return args[0]
-			}
-			return string(text(nil, v))
-		})
+		return show(i)
 	}
-	integer("arus_date", func(dst []byte, v int64) []byte { return connectors.AppendDate(dst, arrow.Date32(v)) })
-	integer("arus_time", func(dst []byte, v int64) []byte { return connectors.AppendTime(dst, arrow.Time64(v)) })
-	integer("arus_ts", func(dst []byte, v int64) []byte { return connectors.AppendTimestamp(dst, arrow.Timestamp(v), ' ') })
 }
 
-func decimalText(v driver.Value, scale int) string {
-	switch x := v.(type) {
-	case int64:
-		return string(connectors.AppendDecimal128(nil, decimal128.FromI64(x), scale))
-	case []byte:
-		if len(x) == 16 {
-			return string(connectors.AppendDecimal128(nil, loadDecimal128(x), scale))
+func plainShower(arr arrow.Array, t connectors.Type) shower {
+	switch a := arr.(type) {
+	case *array.Boolean:
+		return func(i int) driver.Value {
+			if a.Value(i) {
+				return int64(1)
+			}
+			return int64(0)
 		}
-		if len(x) == 32 {
-			return string(connectors.AppendDecimal256(nil, loadDecimal256(x), scale))
+	case *array.Int8:
+		return func(i int) driver.Value { return int64(a.Value(i)) }
+	case *array.Int16:
+		return func(i int) driver.Value { return int64(a.Value(i)) }
+	case *array.Int32:
+		return func(i int) driver.Value { return int64(a.Value(i)) }
+	case *array.Int64:
+		return func(i int) driver.Value { return a.Value(i) }
+	case *array.Uint8:
+		return func(i int) driver.Value { return int64(a.Value(i)) }
+	case *array.Uint16:
+		return func(i int) driver.Value { return int64(a.Value(i)) }
+	case *array.Uint32:
+		return func(i int) driver.Value { return int64(a.Value(i)) }
+	case *array.Uint64:
+		return func(i int) driver.Value {
+			if v := a.Value(i); v > math.MaxInt64 {
+				return strconv.FormatUint(v, 10)
+			}
+			return int64(a.Value(i))
 		}
-	case string:
-		return x
+	case *array.Float32:
+		return func(i int) driver.Value { return shownFloat(float64(a.Value(i))) }
+	case *array.Float64:
+		return func(i int) driver.Value { return shownFloat(a.Value(i)) }
+	case *array.Decimal128:
+		return func(i int) driver.Value {
+			// The quotient of two exact REALs is the REAL nearest to the decimal,
+			// which shows all of up to 15 digits.
+			const exact = 999_999_999_999_999
+			n := a.Value(i)
+			low := int64(n.LowBits())
+			if n.HighBits() == low>>63 && low >= -exact && low <= exact && t.Scale > 0 && t.Scale <= 22 {
+				return float64(low) / math.Pow10(t.Scale)
+			}
+			return shown(string(connectors.AppendDecimal128(nil, n, t.Scale)))
+		}
+	case *array.Decimal256:
+		return func(i int) driver.Value { return shown(string(connectors.AppendDecimal256(nil, a.Value(i), t.Scale))) }
+	case *array.String:
+		if t.Kind == connectors.Numeric {
+			return func(i int) driver.Value { return shown(a.Value(i)) }
+		}
+		return func(i int) driver.Value { return a.Value(i) }
+	case *array.Binary:
+		return func(i int) driver.Value { return append([]byte{}, a.Value(i)...) }
+	case *array.Timestamp:
+		return func(i int) driver.Value { return string(connectors.AppendTimestamp(nil, a.Value(i), ' ')) }
 	}
-	return ""
+	return func(i int) driver.Value { return string(connectors.AppendValue(nil, arr, t, i)) }
+}
+
+func shownFloat(f float64) driver.Value {
+	if math.IsNaN(f) {
+		return nan
+	}
+	return f
 }
 
 // shown gives a number where a REAL (or, without a fraction, an INTEGER) shows

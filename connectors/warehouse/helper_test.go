@@ -2,7 +2,6 @@ package warehouse
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/decimal256"
 	"github.com/google/go-cmp/cmp"
 
 	"arus/connectors"
@@ -69,62 +67,13 @@ func samples() map[string]sample {
 	}
 }
 
-// appendText appends a value in canonical text to a builder.
-func appendText(t testing.TB, b array.Builder, typ connectors.Type, v any) {
+// putText appends a value in canonical text, or NULL.
+func putText(t testing.TB, b array.Builder, typ connectors.Type, v any) {
 	t.Helper()
 	if v == nil {
 		b.AppendNull()
-		return
-	}
-	s := v.(string)
-	var err error
-	switch b := b.(type) {
-	case *array.StringBuilder:
-		b.Append(s)
-	case *array.BooleanBuilder:
-		b.Append(s == "true")
-	case *array.Float32Builder, *array.Float64Builder:
-		if s == "NaN" || strings.HasSuffix(s, "Infinity") {
-			f := map[string]float64{"NaN": math.NaN(), "Infinity": math.Inf(1), "-Infinity": math.Inf(-1)}[s]
-			if b32, ok := b.(*array.Float32Builder); ok {
-				b32.Append(float32(f))
-			} else {
-				b.(*array.Float64Builder).Append(f)
-			}
-			return
-		}
-		err = b.AppendValueFromString(s)
-	case *array.Decimal128Builder:
-		v, perr := connectors.ParseDecimal128(s, typ.Precision, typ.Scale)
-		b.Append(v)
-		err = perr
-	case *array.Decimal256Builder:
-		var v decimal256.Num
-		v, err = connectors.ParseDecimal256(s, typ.Precision, typ.Scale)
-		b.Append(v)
-	case *array.Date32Builder:
-		v, perr := parseDate(s)
-		b.Append(v)
-		err = perr
-	case *array.Time64Builder:
-		v, perr := connectors.ParseTime(s)
-		b.Append(v)
-		err = perr
-	case *array.TimestampBuilder:
-		v, perr := parseTimestamp(s)
-		b.Append(v)
-		err = perr
-	case *array.FixedSizeBinaryBuilder:
-		u, ok := parseUUID(s)
-		if !ok {
-			err = fmt.Errorf("no uuid: %s", s)
-		}
-		b.Append(u[:])
-	default:
-		err = b.AppendValueFromString(s)
-	}
-	if err != nil {
-		t.Fatalf("%s value %q: %v", typ, s, err)
+	} else if err := appendText(b, typ, v.(string)); err != nil {
+		t.Fatalf("%s value %q: %v", typ, v, err)
 	}
 }
 
@@ -139,7 +88,7 @@ func batchOf(t testing.TB, columns []connectors.Column, rows [][]any) arrow.Reco
 	defer b.Release()
 	for _, row := range rows {
 		for c, v := range row {
-			appendText(t, b.Builders[c], columns[c].Type, v)
+			putText(t, b.Builders[c], columns[c].Type, v)
 		}
 		if err := b.EndRow(1); err != nil {
 			t.Fatal(err)

@@ -2,18 +2,16 @@ package warehouse
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"arus/connectors"
-	"arus/connectors/sqlite/lite"
 )
 
 // Table describes a target without the metadata columns.
@@ -21,258 +19,298 @@ func (d *Destination) Table(ctx context.Context, ref connectors.TableRef) (conne
 	if err := checkName("find", ref.Name); err != nil {
 		return connectors.Table{}, false, err
 	}
-	t := tableOf(d.dir, ref.Name)
-	if !fileExists(t.file(manifestFile)) {
+	t := d.table(ref.Name)
+	if !t.exists() {
 		return connectors.Table{}, false, nil
 	}
-	l, err := t.open(ctx)
+	v, err := t.look(ctx)
 	if err != nil {
-		return connectors.Table{}, false, err
+		return connectors.Table{}, false, t.readError(fail(ctx, "open", t.name, err))
 	}
-	table := l.schema.table()
-	table.Schema = ref.Schema
-	table.RowEstimate = l.manifest.Rows
-	return table, true, l.close()
+	out := v.layout.describe()
+	out.TableRef = ref
+	out.RowEstimate, err = v.Rows(ctx)
+	return out, true, fail(ctx, "open", t.name, errors.Join(err, v.Close()))
 }
 
-// Begin starts a load. A table that is made or replaced is built in a file of
-// its own; a merge is one transaction in the live file.
+// Begin starts a load. Its rows are written beside the table: whole tables and
+// long loads straight into Parquet files, some rows of a table into its live
+// database. They become visible by one commit of that database.
 func (d *Destination) Begin(ctx context.Context, req connectors.LoadRequest) (connectors.Load, error) {
+	if err := checkRequest(req); err != nil {
+		return nil, err
+	}
+	if req.Raw != nil {
+		if err := checkRaw(req); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case req.Mode == connectors.Retain || req.Mode == connectors.Remove:
+		return d.beginRetain(ctx, req)
+	case req.Raw != nil:
+		return d.beginRaw(ctx, req)
+	}
+	return d.begin(ctx, req)
+}
+
+func checkRequest(req connectors.LoadRequest) error {
 	const op = "load"
 	invalid := func(kind connectors.ErrorKind, err error, hint string) error {
 		return &connectors.Error{Kind: kind, Op: op, Object: req.Target.Name, Err: err, Hint: hint}
 	}
 	if err := checkName(op, req.Target.Name); err != nil {
-		return nil, err
+		return err
 	}
 	if err := checkColumns(req.Columns); err != nil {
-		return nil, invalid(connectors.KindUnsupported, err, "rename or leave out the column")
+		return invalid(connectors.KindUnsupported, err, "rename or leave out the column")
 	}
 	if _, ok := parseUUID(req.RunID); !ok {
-		return nil, invalid(connectors.KindInvalid, fmt.Errorf("the run %q is no UUID", req.RunID), "")
+		return invalid(connectors.KindInvalid, fmt.Errorf("the run %q is no UUID", req.RunID), "")
 	}
-	if req.Mode < connectors.Replace || req.Mode > connectors.ReplaceWindow || req.Mode == connectors.Merge && len(req.Key) == 0 {
-		return nil, invalid(connectors.KindInvalid, fmt.Errorf("a table without a key cannot be loaded by mode %s", req.Mode), "")
+	if req.Mode < connectors.Replace || req.Mode > connectors.Remove || req.Mode != connectors.Replace && req.Mode != connectors.ReplaceWindow && len(req.Key) == 0 {
+		return invalid(connectors.KindInvalid, fmt.Errorf("a table without a key cannot be loaded by mode %s", req.Mode), "")
 	}
-	wanted, err := forLoad(req.Target.Name, req.Columns, req.Key)
-	if err != nil {
-		return nil, invalid(connectors.KindInvalid, err, "choose the key among the columns")
+	if _, err := forLoad(req.Target.Name, req.Columns, req.Key); err != nil {
+		return invalid(connectors.KindInvalid, err, "choose the key among the columns")
 	}
-	if req.Raw != nil {
-		return d.beginRaw(ctx, req, wanted)
-	}
-	return d.begin(ctx, req, wanted)
-}
-
-func (d *Destination) begin(ctx context.Context, req connectors.LoadRequest, wanted *schema) (*load, error) {
-	l := &load{table: tableOf(d.dir, req.Target.Name), req: req}
-	lock, err := l.table.lock()
-	if err != nil {
-		return nil, err
-	}
-	l.lock = lock
-	if err := l.start(ctx, wanted); err != nil {
-		return nil, errors.Join(fail(ctx, "load", l.table.name, err), l.Abort())
-	}
-	return l, nil
+	return nil
 }
 
 // load is one table being loaded.
 type load struct {
-	table tableDir
-	req   connectors.LoadRequest
-	lock  *os.File
+	storage *storage
+	table   table
+	req     connectors.LoadRequest
+	lock    *os.File
+	existed bool
 
-	old     *manifest // of the table before the load, nil when it was absent
-	schema  *schema
-	changed bool   // the schema differs from the table's
-	file    string // the new live file, "" when the load works in the current one
-	conn    *lite.Conn
-	insert  *inserter
-	rows    int64
+	txn    *txn
+	in     *intake
+	parts  *partWriter
+	sort   *sorter // of a fact table's rows on their way into parts
+	bulk   bool    // rows go into parts
+	later  duplicate
+	covers bool // rows bring all columns
+	live   int64
+	seq    int64
+	made   []string // new files
+	rows   int64
+	wait   keySet // keys of rows that went live, whose older rows are still to be hidden
+	lo, hi []byte
+	buf    []byte
+	key    []byte
 }
 
-func (l *load) start(ctx context.Context, wanted *schema) error {
-	m, current, err := l.table.recover(ctx)
+// maxLiveRows is how many rows of one load go live; more make a file.
+const maxLiveRows = 100_000
+
+func (d *Destination) begin(ctx context.Context, req connectors.LoadRequest) (*load, error) {
+	l := &load{storage: d.storage, table: d.table(req.Target.Name), req: req}
+	lock, err := l.table.lock(ctx, req.Wait())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	l.old = m
-	if m != nil && l.req.Mode != connectors.Replace {
-		return l.startLive(ctx, current)
+	l.lock = lock
+	if err := l.start(ctx); err != nil {
+		return nil, errors.Join(fail(ctx, "load", l.table.name, l.table.openError(err)), l.Abort())
 	}
-	l.schema, l.changed = wanted, true
-	if current != nil {
-		if wanted.same(current) {
-			l.schema, l.changed = current, false
-		} else {
-			// The old columns' files go with the old generation: the table begins anew.
-			wanted.Version, wanted.Incarnation = current.Version+1, current.Incarnation+1
-		}
-	}
-	return l.startFile(ctx)
+	return l, nil
 }
 
-// startFile makes a new generation. Nobody sees it before the manifest names
-// it, so it needs no journal; it is synced as a whole at the end.
-func (l *load) startFile(ctx context.Context) error {
-	generation := int64(1)
-	if l.old != nil {
-		generation = l.old.Generation + 1
+// openError keeps what is the table's fault apart from what is the load's.
+func (t table) openError(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errDamage) {
+		return t.readError(err)
 	}
-	l.file = "live-" + strconv.FormatInt(generation, 10) + ".db"
-	c, err := lite.Open(sqliteDriver(), l.table.file(l.file), lite.Create, "")
-	if err != nil {
-		return err
-	}
-	l.conn = c
-	if err := os.Chmod(l.table.file(l.file), 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	for _, sql := range []string{
-		"PRAGMA page_size = 8192", "PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA cache_size = -8192",
-		"PRAGMA user_version = " + strconv.Itoa(l.schema.Version), "BEGIN", l.schema.createSQL(),
-	} {
-		if err := c.Exec(ctx, sql); err != nil {
-			return err
-		}
-	}
-	if l.req.Mode == connectors.Merge {
-		if err := l.createKey(ctx); err != nil {
-			return err
-		}
-	}
-	return l.prepare(ctx)
-}
-
-// createSQL makes the table rows; its columns have no affinity.
-func (s *schema) createSQL() string {
-	defs := make([]string, len(s.Columns))
-	for id := range s.Columns {
-		defs[id] = s.columnSQL(id)
-	}
-	return "CREATE TABLE rows (" + strings.Join(defs, ", ") + ")"
-}
-
-func (s *schema) columnSQL(id int) string {
-	def := columnName(id)
-	if id == s.rowidColumn() {
-		return def + " INTEGER PRIMARY KEY"
-	}
-	if c := classOf(s.Columns[id].typ); c == classUint64 || c == classNumeric {
-		def += " COLLATE arus_number"
-	}
-	return def
-}
-
-func columnName(id int) string { return "c" + strconv.Itoa(id) }
-
-func columnList(ids []int) string {
-	names := make([]string, len(ids))
-	for i, id := range ids {
-		names[i] = columnName(id)
-	}
-	return strings.Join(names, ", ")
-}
-
-// createKey makes the index of a key that is not the rowid. A table that is
-// built whole gets it at the end, which is faster.
-func (l *load) createKey(ctx context.Context) error {
-	if l.schema.rowidColumn() >= 0 {
-		return nil
-	}
-	return l.conn.Exec(ctx, "CREATE UNIQUE INDEX rows_key ON rows ("+columnList(l.schema.PrimaryKeyColumns)+")")
-}
-
-// startLive opens the current live file for a transaction.
-func (l *load) startLive(ctx context.Context, current *schema) error {
-	if !slices.Equal(current.keyNames(), l.req.Key) {
-		return &connectors.Error{
-			Kind: connectors.KindConflict, Op: "load", Object: l.table.name,
-			Err:  fmt.Errorf("its key is (%s), and the load's (%s)", strings.Join(current.keyNames(), ", "), strings.Join(l.req.Key, ", ")),
-			Hint: "run a full refresh: a table's key does not change otherwise",
-		}
-	}
-	l.schema = current.clone()
-	var added []int
-	for _, c := range l.req.Columns {
-		id := l.schema.id(c.Name)
-		if id < 0 {
-			added = append(added, len(l.schema.Columns))
-			l.schema.add(c.Name, c.Type, false)
-			continue
-		}
-		have := l.schema.Columns[id].typ
-		if !holds(have, c.Type) {
-			return &connectors.Error{
-				Kind: connectors.KindType, Op: "load", Object: l.table.name + "." + c.Name,
-				Err: fmt.Errorf("the column is %s, and what comes is %s", have, c.Type), Hint: "run a full refresh",
-			}
-		}
-		if t := widened(have, c.Type); !t.Equal(have) {
-			l.schema.Columns[id].typ, l.schema.Columns[id].Type, l.changed = t, typeName(t), true
-		}
-	}
-	if len(l.schema.Columns) > maxLiveColumns {
-		return &connectors.Error{Kind: connectors.KindUnsupported, Op: "load", Object: l.table.name, Err: errors.New("the table would have too many columns"), Hint: "run a full refresh"}
-	}
-	lv, err := l.table.openFile(ctx, *l.old, lite.ReadWrite, "BEGIN IMMEDIATE")
-	if err != nil {
-		return err
-	}
-	l.conn = lv.conn
-	l.changed = l.changed || len(added) > 0
-	for _, id := range added {
-		if err := l.conn.Exec(ctx, "ALTER TABLE rows ADD COLUMN "+l.schema.columnSQL(id)); err != nil {
-			return err
-		}
-	}
-	if l.changed {
-		l.schema.Version++
-		if err := l.conn.Exec(ctx, "PRAGMA user_version = "+strconv.Itoa(l.schema.Version)); err != nil {
-			return err
-		}
-	}
-	if l.req.Mode == connectors.ReplaceWindow {
-		if err := l.deleteWindow(ctx); err != nil {
-			return err
-		}
-	}
-	return l.prepare(ctx)
-}
-
-func (l *load) deleteWindow(ctx context.Context) error {
-	where, args, err := l.schema.condition(l.req.Window)
-	if err != nil {
-		return &connectors.Error{Kind: connectors.KindInvalid, Op: "load", Object: l.table.name, Err: err, Hint: "run a full refresh"}
-	}
-	return l.conn.Exec(ctx, "DELETE FROM rows"+where, args...)
-}
-
-// prepare makes the INSERT for the load's columns.
-func (l *load) prepare(ctx context.Context) error {
-	ids := make([]int, len(l.req.Columns))
-	for i, c := range l.req.Columns {
-		ids[i] = l.schema.id(c.Name)
-	}
-	meta := []int{l.schema.id(connectors.MetaRunID), l.schema.id(connectors.MetaSyncedAt)}
-	literals := ", '" + strings.ToLower(l.req.RunID) + "', " + strconv.FormatInt(l.req.SyncedAt.UnixMicro(), 10)
-	tail := ""
-	if l.req.Mode == connectors.Merge {
-		var sets []string
-		for _, id := range slices.Concat(ids, meta) {
-			if !slices.Contains(l.schema.PrimaryKeyColumns, id) {
-				sets = append(sets, columnName(id)+" = excluded."+columnName(id))
-			}
-		}
-		tail = " ON CONFLICT (" + columnList(l.schema.PrimaryKeyColumns) + ") DO UPDATE SET " + strings.Join(sets, ", ")
-	}
-	var err error
-	l.insert, err = newInserter(ctx, l.conn, "INSERT INTO rows ("+columnList(slices.Concat(ids, meta))+")", literals, tail, len(ids))
 	return err
 }
 
-// Write inserts the batch's rows.
+// errDamage marks errors of a table's own files.
+var errDamage = errors.New("the table is damaged")
+
+func (l *load) start(ctx context.Context) error {
+	if err := l.open(ctx); err != nil {
+		return err
+	}
+	var err error
+	if l.in, err = newIntake(l.txn.layout, l.req, l.txn.values[stateNextRow], l.storage.now().Unix()); err != nil {
+		return err
+	}
+	l.covers = l.in.covers()
+	l.parts = newPartWriter(l.table, l.txn.layout, l.nextPart)
+	l.parts.done = l.partDone
+	if l.req.Mode == connectors.Merge {
+		l.later = laterWins
+	}
+	l.parts.policy = l.later
+	l.bulk = !l.existed || l.req.Mode == connectors.Replace
+	if l.existed && l.req.Mode == connectors.ReplaceWindow {
+		return l.deleteWindow(ctx)
+	}
+	return nil
+}
+
+// open begins the change and settles the schema.
+func (l *load) open(ctx context.Context) error {
+	wanted, err := forLoad(l.req.Target.Name, l.req.Columns, l.req.Key)
+	if err != nil {
+		return err
+	}
+	now := l.storage.now()
+	if l.existed = l.table.exists(); !l.existed {
+		if err := l.table.sweep(nil); err != nil {
+			return err
+		}
+		layout, err := newLayout(wanted, nil)
+		if err != nil {
+			return err
+		}
+		l.txn, err = l.table.create(ctx, layout, now)
+		return err
+	}
+	if l.txn, err = l.table.begin(ctx); err != nil {
+		return l.table.readError(fail(ctx, "open", l.table.name, err))
+	}
+	if err := l.table.sweep(l.txn.keep()); err != nil {
+		return err
+	}
+	current := l.txn.layout
+	next := wanted
+	if current.table.Loaded && l.req.Mode == connectors.Replace {
+		if sameShape(wanted, current.table) {
+			next = current.table
+		} else {
+			next.Version, next.Incarnation = current.table.Version+1, current.table.Incarnation+1
+		}
+	} else if next, err = l.extend(current); err != nil {
+		return err
+	}
+	if l.req.Mode == connectors.Replace {
+		if err := l.txn.clear(ctx); err != nil {
+			return err
+		}
+	}
+	if next == current.table {
+		return nil
+	}
+	enums := current.enums
+	if next == wanted {
+		enums = nil
+	}
+	layout, err := newLayout(next, enums)
+	if err != nil {
+		return err
+	}
+	return l.txn.setSchema(ctx, layout, now)
+}
+
+// nextPart numbers a new file.
+func (l *load) nextPart() int64 {
+	n := l.txn.values[stateNextPart] + 1
+	l.txn.values[stateNextPart] = n
+	return n
+}
+
+// partDone takes a finished file into the table: the older rows of its keys are
+// hidden.
+func (l *load) partDone(ctx context.Context, p *part, w *partWriter) error {
+	l.made = append(l.made, p.file)
+	if !l.txn.layout.hidden() {
+		if err := l.hideOlder(ctx, p, w); err != nil {
+			return err
+		}
+	}
+	if err := l.txn.addPart(ctx, p); err != nil {
+		return err
+	}
+	if p.deadRows > 0 { // of the part itself
+		rows := p.dead
+		p.dead, p.deadRows = nil, 0
+		for r := range p.info.Rows {
+			if rows.get(r) {
+				l.txn.mark(p, r)
+			}
+		}
+	}
+	p.keys = nil
+	return nil
+}
+
+// hideOlder finds the rows that have keys of a new part.
+func (l *load) hideOlder(ctx context.Context, p *part, w *partWriter) error {
+	fact := l.txn.layout.isFact()
+	var same []found
+	err := l.txn.find(ctx, &w.set, p.lo, p.hi, l.txn.parts, func(f found) error {
+		switch {
+		case l.later == refuseDuplicates && slices.Contains(l.made, f.part.file):
+			return w.errTwice()
+		case fact && f.part.day != p.day:
+			return l.errTime()
+		case fact:
+			same = append(same, f)
+		default:
+			l.txn.mark(f.part, f.row)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if len(same) > 0 {
+		if err := l.txn.fetch(ctx, same, func(f found, cells []cell) error {
+			if int64(natural(cells[0])) != w.times[f.key] {
+				return l.errTime()
+			}
+			l.txn.mark(f.part, f.row)
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return l.hideLive(ctx, w)
+}
+
+// hideLive removes the live rows that have keys of a new part, which is newer.
+func (l *load) hideLive(ctx context.Context, w *partWriter) error {
+	n, err := l.txn.conn.One(ctx, "SELECT 1 FROM rows LIMIT 1")
+	if err != nil || n == nil {
+		return err
+	}
+	var gone [][]byte
+	err = l.txn.conn.Each(ctx, "SELECT k, t FROM rows", nil, func(row []driver.Value) error {
+		key := blob(row[0])
+		i, ok := w.set.find(l.txn.layout.keyer.key(key))
+		if !ok {
+			return nil
+		}
+		if l.txn.layout.isFact() {
+			if t, _ := row[1].(int64); t != w.times[i] {
+				return l.errTime()
+			}
+		}
+		gone = append(gone, key)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, key := range gone {
+		if err := l.txn.conn.Exec(ctx, "DELETE FROM rows WHERE k = ?", key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *load) errTime() error {
+	return &connectors.Error{
+		Kind: connectors.KindConstraint, Op: "load", Object: l.table.name, Err: errors.New("a row has another time than the row of its key in the table"),
+		Hint: "the time of a fact does not change: choose another time column, or load the table as a dimension table",
+	}
+}
+
+// Write adds the batch's rows.
 func (l *load) Write(ctx context.Context, batch arrow.RecordBatch) error {
 	defer batch.Release()
 	return fail(ctx, "load", l.table.name, l.write(ctx, batch))
@@ -282,115 +320,182 @@ func (l *load) write(ctx context.Context, batch arrow.RecordBatch) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	encoders := make([]encoder, len(l.req.Columns))
-	for i, c := range l.req.Columns {
-		id := l.schema.id(c.Name)
-		arr := batch.Column(i)
-		if arr.NullN() > 0 && slices.Contains(l.schema.PrimaryKeyColumns, id) {
-			return &connectors.Error{Kind: connectors.KindConstraint, Op: "load", Object: l.table.name + "." + c.Name, Err: errors.New("a key column has a NULL"), Hint: "choose another key"}
-		}
-		var err error
-		if encoders[i], err = newEncoder(arr, l.schema.Columns[id].typ); err != nil {
-			return err
-		}
+	arrays, err := l.in.arrays(batch)
+	if err != nil {
+		return err
 	}
+	defer releaseAll(arrays)
 	rows := int(batch.NumRows())
-	for i := range rows {
-		for c, e := range encoders {
-			l.insert.set(c, e(i))
-		}
-		if err := l.insert.endRow(ctx); err != nil {
+	if l.req.Careful && l.bulk && l.later == refuseDuplicates {
+		if err := l.checkKeys(ctx, arrays, rows); err != nil {
 			return err
 		}
 	}
-	l.rows += int64(rows)
-	return l.insert.flush(ctx)
+	switch {
+	case l.txn.layout.isFact():
+		err = l.writeFacts(ctx, arrays, rows)
+	case l.bulk:
+		err = l.parts.write(ctx, l.full(arrays, rows), rows, nil)
+	case !l.covers:
+		err = l.txn.merge(ctx, change{arrays: arrays, rows: rows}, nil)
+	default:
+		err = l.writeLive(ctx, arrays, rows)
+	}
+	if err == nil {
+		l.rows += int64(rows)
+	}
+	return err
+}
+
+// full adds the defaults of the columns that the rows do not bring.
+func (l *load) full(arrays []arrow.Array, rows int) []arrow.Array {
+	for id, c := range l.txn.layout.columns {
+		if arrays[id] == nil && !c.deleted {
+			arrays[id] = repeat(c, rows)
+		}
+	}
+	return arrays
+}
+
+// checkKeys refuses a batch with a key that the load has already, or has twice.
+func (l *load) checkKeys(ctx context.Context, arrays []arrow.Array, rows int) error {
+	if l.txn.layout.hidden() || rows == 0 {
+		return nil
+	}
+	keyOf, err := l.txn.layout.keyOrderer(arrays)
+	if err != nil {
+		return err
+	}
+	var set keySet
+	var lo, hi []byte
+	for i := range rows {
+		key := keyOf(nil, i)
+		if lo == nil || string(key) < string(lo) {
+			lo = key
+		}
+		if hi == nil || string(key) > string(hi) {
+			hi = key
+		}
+		k := l.txn.layout.keyer.key(key)
+		_, there := l.parts.set.find(k)
+		there = there && l.parts.seg != nil
+		if there || set.put(k) >= 0 || l.txn.layout.isFact() && l.wait.has(k) {
+			return l.parts.errTwice()
+		}
+	}
+	if l.txn.layout.isFact() {
+		l.wait.keys = append(l.wait.keys, set.keys...)
+	}
+	return l.txn.find(ctx, &set, lo, hi, l.txn.parts, func(found) error { return l.parts.errTwice() })
+}
+
+// writeLive puts rows that bring all columns into the live database.
+func (l *load) writeLive(ctx context.Context, arrays []arrow.Array, rows int) error {
+	keyOf, err := l.txn.layout.keyOrderer(arrays)
+	if err != nil {
+		return err
+	}
+	w, err := l.txn.layout.newRowWriter(arrays)
+	if err != nil {
+		return err
+	}
+	hidden := l.txn.layout.hidden()
+	for i := range rows {
+		l.key = keyOf(l.key[:0], i)
+		l.buf = w.append(l.buf[:0], i)
+		if err := l.txn.putRow(ctx, l.key, nil, l.buf); err != nil {
+			return err
+		}
+		if !hidden {
+			l.waitFor(l.key)
+		}
+	}
+	if l.live += int64(rows); l.live >= maxLiveRows {
+		l.bulk = true
+	}
+	if l.bulk || len(l.wait.keys) >= 4*maxLiveRows {
+		return l.hideWaiting(ctx)
+	}
+	return nil
+}
+
+func (l *load) waitFor(key []byte) {
+	if l.lo == nil || string(key) < string(l.lo) {
+		l.lo = append(l.lo[:0], key...)
+	}
+	if l.hi == nil || string(key) > string(l.hi) {
+		l.hi = append(l.hi[:0], key...)
+	}
+	l.wait.add(l.txn.layout.keyer.key(key))
+}
+
+// hideWaiting hides the rows of the files that live ones replace.
+func (l *load) hideWaiting(ctx context.Context) error {
+	if len(l.wait.keys) == 0 || l.txn.layout.isFact() {
+		return nil
+	}
+	err := l.txn.find(ctx, &l.wait, l.lo, l.hi, l.txn.parts, func(f found) error {
+		l.txn.mark(f.part, f.row)
+		return nil
+	})
+	l.wait.reset()
+	l.lo, l.hi = nil, nil
+	return err
 }
 
 // Commit makes the load durable and visible.
 func (l *load) Commit(ctx context.Context) (connectors.LoadResult, error) {
-	err := l.commit(ctx)
-	if err != nil {
+	if err := l.commit(ctx); err != nil {
 		return connectors.LoadResult{}, errors.Join(fail(ctx, "load", l.table.name, err), l.Abort())
 	}
 	return connectors.LoadResult{Rows: l.rows}, nil
 }
 
 func (l *load) commit(ctx context.Context) error {
-	if l.file != "" && l.req.Mode != connectors.Merge {
-		if err := l.createKey(ctx); err != nil {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := l.finishFacts(ctx); err != nil {
+		return err
+	}
+	if err := l.parts.finish(ctx); err != nil {
+		return err
+	}
+	if err := l.hideWaiting(ctx); err != nil {
+		return err
+	}
+	if l.in.grown {
+		layout, err := newLayout(l.txn.layout.table, l.in.enums)
+		if err != nil {
+			return err
+		}
+		l.txn.layout = layout
+		if err := l.txn.setCases(ctx, l.in.enums); err != nil {
 			return err
 		}
 	}
-	if err := l.insert.close(); err != nil {
-		return err
-	}
-	if l.changed {
-		if err := writeFile(l.table.file(nextFile), l.schema); err != nil {
+	for name, v := range map[string]int64{
+		stateNextRow: l.in.row, stateNextPart: l.txn.values[stateNextPart], stateUpserts: l.txn.values[stateUpserts] + l.live,
+	} {
+		delete(l.txn.values, name)
+		if err := l.txn.set(ctx, name, v); err != nil {
 			return err
 		}
 	}
-	if err := l.conn.Exec(ctx, "COMMIT"); err != nil {
+	if err := l.txn.commit(ctx); err != nil {
 		return err
 	}
-	if l.file == "" {
-		// It is durable now: what follows only tidies up.
-		_ = l.conn.Exec(context.WithoutCancel(ctx), "PRAGMA wal_checkpoint(TRUNCATE)")
-		return l.finish()
-	}
-	if err := l.conn.Exec(ctx, "PRAGMA journal_mode = WAL"); err != nil {
-		return err
-	}
-	err := l.conn.Close()
-	l.conn = nil
-	if err == nil {
-		err = syncFile(l.table.file(l.file))
-	}
-	if err == nil {
-		err = ctx.Err()
-	}
-	if err != nil {
-		return err
-	}
-	next := manifest{Live: l.file, Generation: 1, Rows: l.rows}
-	if l.old != nil {
-		next.Generation = l.old.Generation + 1
-	}
-	if err := writeFile(l.table.file(manifestFile), next); err != nil {
-		if m, merr := l.table.manifest(); merr == nil && m.Live == l.file {
-			// The rename is done and only its durability is in doubt: the new
-			// file must not be removed.
-			l.file = ""
-			return errors.Join(err, l.finish())
-		}
-		return err
-	}
-	current := l.file
-	l.file = ""
-	err = l.finish()
-	if l.old != nil {
-		for _, suffix := range []string{"", "-wal", "-shm"} {
-			if l.old.Live != current {
-				_ = os.Remove(l.table.file(l.old.Live) + suffix) // swept by the next load if a reader holds it
-			}
-		}
-	}
-	return err
+	l.made = nil
+	l.storage.tidy(ctx, l.table)
+	l.unlock()
+	return nil
 }
 
-// finish ends a load that is durable: its schema becomes the current one and
-// the lock goes. Should a rename fail, the next load does it.
-func (l *load) finish() error {
-	if l.changed {
-		_ = rename(l.table.file(nextFile), l.table.file(schemaFile))
+func (l *load) unlock() {
+	if l.lock != nil {
+		_ = l.lock.Close()
+		l.lock = nil
 	}
-	if l.conn != nil {
-		_ = l.conn.Close()
-		l.conn = nil
-	}
-	_ = l.lock.Close()
-	l.lock = nil
-	return nil
 }
 
 func syncFile(path string) error {
@@ -407,111 +512,40 @@ func (l *load) Abort() error {
 		return nil // it has ended
 	}
 	var errs []error
-	if l.insert != nil {
-		_ = l.insert.close()
+	if l.sort != nil {
+		l.sort.close()
 	}
-	if l.conn != nil { // closing rolls back
-		errs = append(errs, l.conn.Close())
-		l.conn = nil
+	if l.parts != nil {
+		l.parts.abort()
 	}
-	if l.file != "" {
-		for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {
-			if err := os.Remove(l.table.file(l.file) + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	visible := false
+	if l.txn != nil {
+		visible = l.txn.visible
+		errs = append(errs, l.txn.rollback())
+	}
+	if !visible { // else they are the table's, and what failed came after
+		for _, name := range l.made {
+			if err := l.table.fs.Remove(l.table.file(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				errs = append(errs, err)
 			}
 		}
+		l.table.removeEmpty()
+		if !l.existed {
+			l.table.removeAborted()
+		}
 	}
-	if err := os.Remove(l.table.file(nextFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		errs = append(errs, err)
-	}
-	errs = append(errs, l.lock.Close())
-	l.lock = nil
+	l.unlock()
 	if err := errors.Join(errs...); err != nil {
 		return fileError("abort the load of", l.table.name, err)
 	}
 	return nil
 }
 
-// widened is the type of a column that holds have and gets want: the same
-// storage, with the looser declaration of the two.
-func widened(have, want connectors.Type) connectors.Type {
-	if have.Kind != want.Kind {
-		return have
+// deleteWindow hides the rows that a load's window replaces.
+func (l *load) deleteWindow(ctx context.Context) error {
+	f, err := newFilter(l.txn.layout, l.req.Window, nil)
+	if err != nil {
+		return &connectors.Error{Kind: connectors.KindInvalid, Op: "load", Object: l.table.name, Err: err, Hint: "run a full refresh"}
 	}
-	looser := func(a, b int) int {
-		if a == 0 || b == 0 {
-			return 0
-		}
-		return max(a, b)
-	}
-	t := have
-	switch have.Kind {
-	case connectors.Text, connectors.Bytes:
-		t.Length, t.Fixed = looser(have.Length, want.Length), have.Fixed && want.Fixed && have.Length == want.Length
-	case connectors.Time, connectors.Timestamp, connectors.TimestampTZ:
-		t.Precision = looser(have.Precision, want.Precision)
-	case connectors.Enum:
-		t.Values = slices.Clone(have.Values)
-		for _, v := range want.Values {
-			if !slices.Contains(t.Values, v) {
-				t.Values = append(t.Values, v)
-			}
-		}
-	case connectors.JSON:
-		t.Parsed = have.Parsed && want.Parsed
-	}
-	return t
+	return l.txn.deleteWhere(ctx, f)
 }
-
-// inserter inserts rows, several by one statement.
-type inserter struct {
-	many, one *lite.Stmt
-	columns   int
-	per       int
-	at        int
-}
-
-const (
-	rowsPerInsert = 32
-	maxParameters = 32766
-)
-
-func newInserter(ctx context.Context, c *lite.Conn, into, literals, tail string, columns int) (*inserter, error) {
-	n := &inserter{columns: columns, per: max(1, min(rowsPerInsert, maxParameters/columns))}
-	row := "(" + strings.TrimSuffix(strings.Repeat("?, ", columns), ", ") + literals + ")"
-	var err error
-	if n.one, err = c.Prepare(ctx, into+" VALUES "+row+tail, columns); err != nil {
-		return nil, err
-	}
-	if n.many, err = c.Prepare(ctx, into+" VALUES "+strings.TrimSuffix(strings.Repeat(row+", ", n.per), ", ")+tail, columns*n.per); err != nil {
-		return nil, errors.Join(err, n.one.Close())
-	}
-	return n, nil
-}
-
-func (n *inserter) set(column int, v any) { n.many.Set(n.at*n.columns+column, v) }
-
-func (n *inserter) endRow(ctx context.Context) error {
-	n.at++
-	if n.at < n.per {
-		return nil
-	}
-	n.at = 0
-	return n.many.Exec(ctx)
-}
-
-// flush inserts the rows that do not fill a statement, one by one.
-func (n *inserter) flush(ctx context.Context) error {
-	for r := range n.at {
-		for c := range n.columns {
-			n.one.Set(c, n.many.Get(r*n.columns+c))
-		}
-		if err := n.one.Exec(ctx); err != nil {
-			return err
-		}
-	}
-	n.at = 0
-	return nil
-}
-
-func (n *inserter) close() error { return errors.Join(n.many.Close(), n.one.Close()) }

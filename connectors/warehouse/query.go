@@ -13,9 +13,6 @@ import (
 	"arus/connectors/sqlite/lite"
 )
 
-// maxAttached is how many files SQLite takes into one connection.
-const maxAttached = 10
-
 // QueryOptions is for what a caller may want to bound.
 type QueryOptions struct {
 	MaxRows int64 // the result ends with an error after so many rows; 0 = no limit
@@ -25,6 +22,7 @@ type QueryOptions struct {
 type Rows struct {
 	ctx   context.Context
 	conn  *lite.Conn
+	open  *session
 	rows  *lite.Rows
 	limit int64
 	count int64
@@ -46,17 +44,17 @@ func Query(ctx context.Context, dir, sql string, opts QueryOptions) (*Rows, erro
 	if err != nil {
 		return nil, fail(ctx, op, "", err)
 	}
-	q := &attacher{ctx: ctx, dir: dir, conn: c}
-	for _, p := range []string{"PRAGMA busy_timeout = 10000", "PRAGMA trusted_schema = 1", "PRAGMA temp_store = 1", "PRAGMA cache_size = -16384"} {
+	q := newSession(ctx, dir, c)
+	for _, p := range []string{"PRAGMA trusted_schema = 1", "PRAGMA temp_store = 1", "PRAGMA cache_size = -16384"} {
 		if err := c.Exec(ctx, p); err != nil {
 			return nil, errors.Join(fail(ctx, op, "", err), c.Close())
 		}
 	}
 	rows, err := q.run(sql)
 	if err != nil {
-		return nil, errors.Join(queryError(ctx, err), c.Close())
+		return nil, errors.Join(q.error(err), c.Close(), q.close())
 	}
-	return &Rows{ctx: ctx, conn: c, rows: rows, limit: opts.MaxRows}, nil
+	return &Rows{ctx: ctx, conn: c, open: q, rows: rows, limit: opts.MaxRows}, nil
 }
 
 // Columns names the columns of the result.
@@ -68,7 +66,7 @@ func (r *Rows) Next() ([]any, bool) {
 	row, ok := r.rows.Next()
 	if !ok {
 		if err := r.rows.Err(); err != nil {
-			r.err = queryError(r.ctx, err)
+			r.err = r.open.error(err)
 		}
 		return nil, false
 	}
@@ -90,7 +88,7 @@ func (r *Rows) Next() ([]any, bool) {
 func (r *Rows) Err() error { return r.err }
 
 // Close frees the result.
-func (r *Rows) Close() error { return errors.Join(r.rows.Close(), r.conn.Close()) }
+func (r *Rows) Close() error { return errors.Join(r.rows.Close(), r.conn.Close(), r.open.close()) }
 
 // queryError puts SQLite's words about the statement into an Error.
 func queryError(ctx context.Context, err error) error {
@@ -112,15 +110,39 @@ func queryError(ctx context.Context, err error) error {
 
 var unknownTable = regexp.MustCompile(`no such table: (.*?)(?: \(\d+\))?$`)
 
-// attacher brings in the tables that a statement turns out to need.
-type attacher struct {
-	ctx      context.Context
-	dir      string
-	conn     *lite.Conn
-	attached []string
+// session is one query: the tables that it turned out to need, each in one state.
+type session struct {
+	ctx    context.Context
+	store  *storage
+	conn   *lite.Conn
+	id     string
+	tables map[string]*View // by name
+	err    error            // of a table, in its own words
 }
 
-func (q *attacher) run(sql string) (*lite.Rows, error) {
+func newSession(ctx context.Context, dir string, c *lite.Conn) *session {
+	return &session{ctx: ctx, store: newStorage(dir), conn: c, tables: map[string]*View{}}
+}
+
+// error is the table's own error where there is one, else what SQLite says.
+func (q *session) error(err error) error {
+	if q.err != nil && q.ctx.Err() == nil {
+		return q.err
+	}
+	return queryError(q.ctx, err)
+}
+
+func (q *session) close() error {
+	var errs []error
+	for _, v := range q.tables {
+		errs = append(errs, v.Close())
+	}
+	sessions().remove(q.id)
+	return errors.Join(errs...)
+}
+
+func (q *session) run(sql string) (*lite.Rows, error) {
+	q.id = sessions().add(q)
 	for {
 		if err := q.conn.Exec(q.ctx, "PRAGMA query_only = 1"); err != nil {
 			return nil, err
@@ -142,120 +164,27 @@ func (q *attacher) run(sql string) (*lite.Rows, error) {
 	}
 }
 
-// attach makes the view of one table.
-func (q *attacher) attach(wanted string) error {
-	names, err := tableNames(q.dir)
+// attach makes the virtual table of one table.
+func (q *session) attach(wanted string) error {
+	names, err := tableNames(q.store.dir)
 	if err != nil {
-		return fileError("query", q.dir, err)
+		return fileError("query", q.store.dir, err)
 	}
 	plain := strings.TrimPrefix(strings.TrimPrefix(wanted, "main."), "temp.")
 	at := slices.Index(names, plain)
 	if at < 0 {
 		at = slices.IndexFunc(names, func(n string) bool { return strings.EqualFold(n, plain) })
 	}
-	if at < 0 || slices.Contains(q.attached, names[at]) {
+	if at < 0 || q.tables[names[at]] != nil {
 		return unknown(plain, names)
 	}
 	name := names[at]
-	if len(q.attached) == maxAttached {
-		return &connectors.Error{
-			Kind: connectors.KindUnsupported, Op: "query",
-			Err: fmt.Errorf("the statement needs more than %d tables", maxAttached), Hint: "split it",
-		}
-	}
-	t := tableOf(q.dir, name)
-	var last error
-	for range 20 {
-		m, err := t.manifest()
-		if err != nil {
-			return t.readError(err)
-		}
-		if last = q.attachFile(t, m); last == nil {
-			q.attached = append(q.attached, name)
-			return nil
-		}
-		if now, err := t.manifest(); q.ctx.Err() != nil || err == nil && now == m && fileExists(t.file(m.Live)) && lite.Code(last) != 0 {
-			break
-		}
-	}
-	return t.readError(fail(q.ctx, "open", name, last))
-}
-
-func (q *attacher) attachFile(t tableDir, m manifest) error {
-	if !fileExists(t.file(m.Live)) {
-		return fmt.Errorf("the live file %s is missing", m.Live)
-	}
-	uri, err := lite.URI(t.file(m.Live), lite.ReadOnly, "")
+	v, err := q.store.table(name).view(q.ctx)
 	if err != nil {
 		return err
 	}
-	// The name of the attachment is no table's name, so that it hides none.
-	name := fmt.Sprintf("warehouse file %d", len(q.attached))
-	db := connectors.Quote(name, '"')
-	if err := q.conn.Exec(q.ctx, "ATTACH ? AS "+db, uri); err != nil {
-		return err
-	}
-	err = q.view(t, name, db)
-	if err != nil {
-		return errors.Join(err, q.conn.Exec(q.ctx, "DETACH "+db))
-	}
-	return nil
-}
-
-func (q *attacher) view(t tableDir, name, db string) error {
-	version, err := q.conn.One(q.ctx, "PRAGMA "+db+".user_version")
-	if err != nil {
-		return err
-	}
-	s, err := t.schemaAt(lite.Int(version))
-	if err != nil {
-		return err
-	}
-	n, err := q.conn.One(q.ctx, "SELECT count(*) FROM pragma_table_info('rows', ?)", name)
-	if err != nil {
-		return err
-	}
-	if err := s.checkCount(lite.Int(n)); err != nil {
-		return err
-	}
-	var names, exprs []string
-	for id, c := range s.Columns {
-		if c.Deleted || c.Name == rowColumn {
-			continue
-		}
-		names = append(names, connectors.Quote(c.Name, '"'))
-		exprs = append(exprs, viewExpr(id, c.typ))
-	}
-	return q.conn.Exec(q.ctx, "CREATE TEMP VIEW "+connectors.Quote(t.name, '"')+" ("+strings.Join(names, ", ")+") AS SELECT "+
-		strings.Join(exprs, ", ")+" FROM "+db+".rows")
-}
-
-// viewExpr is what SELECT sees of a stored column.
-func viewExpr(id int, t connectors.Type) string {
-	c := columnName(id)
-	switch classOf(t) {
-	case classDate:
-		return "arus_date(" + c + ")"
-	case classTime:
-		return "arus_time(" + c + ")"
-	case classTimestamp:
-		return "arus_ts(" + c + ")"
-	case classNumeric:
-		return "arus_num(" + c + ")"
-	case classBytes:
-		return "CASE WHEN typeof(" + c + ") = 'text' THEN x'' ELSE " + c + " END"
-	case classScaled:
-		if t.Scale == 0 {
-			return c
-		}
-		// The quotient of two exact REALs is the REAL nearest to the decimal,
-		// which shows all of up to 15 digits.
-		return fmt.Sprintf("CASE WHEN %[1]s BETWEEN -999999999999999 AND 999999999999999 THEN %[1]s / 1%[2]s.0 ELSE arus_dec(%[1]s, %[3]d) END",
-			c, strings.Repeat("0", t.Scale), t.Scale)
-	case classWide:
-		return fmt.Sprintf("arus_dec(%s, %d)", c, t.Scale)
-	}
-	return c
+	q.tables[name] = v
+	return q.conn.Exec(q.ctx, "CREATE VIRTUAL TABLE main."+connectors.Quote(name, '"')+" USING "+moduleName+"("+q.id+")")
 }
 
 // unknown is the error for a table that is not there, with the names it may have meant.

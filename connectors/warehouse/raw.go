@@ -2,17 +2,17 @@ package warehouse
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"arus/connectors"
-	"arus/connectors/sqlite/lite"
+	"arus/connectors/warehouse/schema"
 )
 
 // Raw mode: the rows land as JSON in a staging table that stays, and the typed
@@ -25,166 +25,252 @@ const (
 	rawData      = "_data"
 )
 
-func rawSchema(name string) *schema {
-	s := newSchema(name)
-	s.add(rawID, connectors.Type{Kind: connectors.Int64}, true)
-	s.add(connectors.MetaRunID, connectors.Type{Kind: connectors.UUID}, true)
-	s.add(rawExtracted, connectors.Type{Kind: connectors.TimestampTZ}, false)
-	s.add(rawData, connectors.Type{Kind: connectors.JSON}, true)
-	s.PrimaryKeyColumns = []int{0}
-	return s
+// rawColumns are a staging table's, in the order of their IDs.
+func rawColumns() []connectors.Column {
+	return []connectors.Column{
+		{Name: rawID, Type: connectors.Type{Kind: connectors.Int64}},
+		{Name: connectors.MetaRunID, Type: connectors.Type{Kind: connectors.UUID}},
+		{Name: rawExtracted, Type: connectors.Type{Kind: connectors.TimestampTZ}},
+		{Name: rawData, Type: connectors.Type{Kind: connectors.JSON}},
+	}
 }
 
-func (s *schema) isRaw() bool { return s.same(rawSchema(s.Name)) }
+func rawSchema(name string) *schema.Table {
+	t := &schema.Table{Name: name, PrimaryKeyColumns: []int{0}, Config: schema.DefaultConfig(), Version: 1, Loaded: true}
+	for i, c := range rawColumns() {
+		t.Columns = append(t.Columns, schema.Column{Name: c.Name, Type: schema.FromLogical(c.Type).Name(), NotNull: i != 2})
+	}
+	return t
+}
+
+func isRaw(t *schema.Table) bool { return sameShape(t, rawSchema(t.Name)) }
 
 // rawLoad is a load that goes through the staging table.
 type rawLoad struct {
-	raw   *load
-	typed *load
-	base  int64 // the highest _arus_id before the load
+	raw   *rawWriter
+	typed connectors.Load
+	req   connectors.LoadRequest
 	ended bool
-	buf   []byte
+	rows  int64
 }
 
-func (d *Destination) beginRaw(ctx context.Context, req connectors.LoadRequest, wanted *schema) (connectors.Load, error) {
+func checkRaw(req connectors.LoadRequest) error {
 	if err := checkName("load", req.Raw.Table.Name); err != nil {
-		return nil, err
+		return err
 	}
 	if req.Raw.Table.Name == req.Target.Name {
-		return nil, &connectors.Error{
+		return &connectors.Error{
 			Kind: connectors.KindInvalid, Op: "load", Object: req.Target.Name,
 			Err: errors.New("the staging table and the target have one name"), Hint: "the warehouse has no schemas: rename one of them",
-		}
-	}
-	typed, err := d.begin(ctx, req, wanted)
-	if err != nil {
-		return nil, err
-	}
-	l := &rawLoad{typed: typed, raw: &load{table: tableOf(d.dir, req.Raw.Table.Name), req: connectors.LoadRequest{RunID: req.RunID, Mode: connectors.Replace}}}
-	if err := l.start(ctx); err != nil {
-		return nil, errors.Join(fail(ctx, "load", l.raw.table.name, err), l.Abort())
-	}
-	return l, nil
-}
-
-func (l *rawLoad) start(ctx context.Context) error {
-	r := l.raw
-	lock, err := r.table.lock()
-	if err != nil {
-		return err
-	}
-	r.lock = lock
-	m, current, err := r.table.recover(ctx)
-	if err != nil {
-		return err
-	}
-	r.old, r.schema = m, rawSchema(r.table.name)
-	if m == nil {
-		r.changed = true
-		r.file = "live-1.db"
-		if err := r.createRaw(ctx); err != nil {
-			return err
-		}
-	} else {
-		if !current.isRaw() {
-			return &connectors.Error{
-				Kind: connectors.KindConflict, Op: "load", Object: r.table.name,
-				Err: errors.New("it is a table, but not a staging table"), Hint: "rename the table or the source",
-			}
-		}
-		lv, err := r.table.openFile(ctx, *m, lite.ReadWrite, "BEGIN IMMEDIATE")
-		if err != nil {
-			return err
-		}
-		r.conn = lv.conn
-		base, err := r.conn.One(ctx, "SELECT max(c0) FROM rows")
-		if err != nil {
-			return err
-		}
-		l.base = lite.Int(base)
-	}
-	literals := ", '" + strings.ToLower(r.req.RunID) + "', " + strconv.FormatInt(time.Now().UnixMicro(), 10)
-	r.insert, err = newInserter(ctx, r.conn, "INSERT INTO rows (c3, c1, c2)", literals, "", 1)
-	return err
-}
-
-// createRaw makes the first live file of a staging table: it is committed like
-// any new generation.
-func (l *load) createRaw(ctx context.Context) error {
-	c, err := lite.Open(sqliteDriver(), l.table.file(l.file), lite.Create, "")
-	if err != nil {
-		return err
-	}
-	l.conn = c
-	for _, sql := range []string{
-		"PRAGMA page_size = 8192", "PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF",
-		"PRAGMA user_version = " + strconv.Itoa(l.schema.Version), "BEGIN", l.schema.createSQL(),
-	} {
-		if err := c.Exec(ctx, sql); err != nil {
-			return err
 		}
 	}
 	return nil
 }
 
-// Write adds the batch's rows to the staging table.
-func (l *rawLoad) Write(ctx context.Context, batch arrow.RecordBatch) error {
-	defer batch.Release()
-	for i := range int(batch.NumRows()) {
-		l.buf = connectors.AppendRowJSON(l.buf[:0], batch, l.typed.req.Columns, i)
-		l.raw.insert.set(0, string(l.buf))
-		if err := l.raw.insert.endRow(ctx); err != nil {
-			return fail(ctx, "load", l.raw.table.name, err)
+func (d *Destination) beginRaw(ctx context.Context, req connectors.LoadRequest) (connectors.Load, error) {
+	direct := req
+	direct.Raw = nil
+	typed, err := d.begin(ctx, direct)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := d.beginStaging(ctx, req)
+	if err != nil {
+		return nil, errors.Join(err, typed.Abort())
+	}
+	return &rawLoad{raw: raw, typed: typed, req: req}, nil
+}
+
+// rawWriter adds rows to a staging table.
+type rawWriter struct {
+	*load
+	run       [16]byte
+	extracted time.Time
+	base      int64 // the number of the last row before
+	next      int64
+	buf       []byte
+}
+
+func (d *Destination) beginStaging(ctx context.Context, req connectors.LoadRequest) (*rawWriter, error) {
+	l := &load{storage: d.storage, table: d.table(req.Raw.Table.Name), req: req}
+	w := &rawWriter{load: l, extracted: req.SyncedAt}
+	w.run, _ = parseUUID(req.RunID)
+	lock, err := l.table.lock(ctx, req.Wait())
+	if err != nil {
+		return nil, err
+	}
+	l.lock = lock
+	if err := w.start(ctx); err != nil {
+		return nil, errors.Join(fail(ctx, "load", l.table.name, err), l.Abort())
+	}
+	return w, nil
+}
+
+func (w *rawWriter) start(ctx context.Context) error {
+	l := w.load
+	l.req = connectors.LoadRequest{Target: l.req.Raw.Table, Columns: rawColumns(), Key: []string{rawID}, Mode: connectors.Merge, RunID: l.req.RunID}
+	var err error
+	if l.existed = l.table.exists(); l.existed {
+		if l.txn, err = l.table.begin(ctx); err != nil {
+			return l.table.readError(fail(ctx, "open", l.table.name, err))
+		}
+		if !isRaw(l.txn.layout.table) {
+			return &connectors.Error{
+				Kind: connectors.KindConflict, Op: "load", Object: l.table.name,
+				Err: errors.New("it is a table, but not a staging table"), Hint: "rename the table or the source",
+			}
+		}
+		if err := l.table.sweep(l.txn.keep()); err != nil {
+			return err
+		}
+	} else {
+		layout, err := newLayout(rawSchema(l.table.name), nil)
+		if err != nil {
+			return err
+		}
+		if l.txn, err = l.table.create(ctx, layout, l.storage.now()); err != nil {
+			return err
 		}
 	}
-	l.raw.rows += batch.NumRows()
-	return fail(ctx, "load", l.raw.table.name, l.raw.insert.flush(ctx))
+	w.base = l.txn.values[stateNextRow]
+	w.next = w.base + 1
+	l.in = &intake{layout: l.txn.layout, row: w.base}
+	l.covers, l.later = true, laterWins
+	l.parts = newPartWriter(l.table, l.txn.layout, l.nextPart)
+	l.parts.done, l.parts.policy = l.partDone, laterWins
+	return nil
+}
+
+// add lands the rows of a batch as JSON.
+func (w *rawWriter) add(ctx context.Context, batch arrow.RecordBatch, columns []connectors.Column) error {
+	n := int(batch.NumRows())
+	return w.addRows(ctx, n, func(i int) []byte {
+		w.buf = connectors.AppendRowJSON(w.buf[:0], batch, columns, i)
+		return w.buf
+	})
+}
+
+func (w *rawWriter) addRows(ctx context.Context, n int, data func(i int) []byte) error {
+	if n == 0 {
+		return nil
+	}
+	ids := array.NewInt64Builder(memory.DefaultAllocator)
+	runs := array.NewFixedSizeBinaryBuilder(memory.DefaultAllocator, &arrow.FixedSizeBinaryType{ByteWidth: 16})
+	at := array.NewTimestampBuilder(memory.DefaultAllocator, &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"})
+	rows := array.NewStringBuilder(memory.DefaultAllocator)
+	now := arrow.Timestamp(w.extracted.UnixMicro())
+	for i := range n {
+		ids.Append(w.next + int64(i))
+		runs.Append(w.run[:])
+		at.Append(now)
+		rows.Append(string(data(i)))
+	}
+	w.next += int64(n)
+	arrays := []arrow.Array{ids.NewArray(), runs.NewArray(), at.NewArray(), rows.NewArray()}
+	defer releaseAll(arrays)
+	w.in.row = w.next - 1
+	w.rows += int64(n)
+	if w.bulk || n >= maxLiveRows/2 {
+		return w.parts.write(ctx, arrays, n, nil)
+	}
+	return w.writeLive(ctx, arrays, n)
+}
+
+// Write adds the batch's rows to the staging table. A careful load tries the typed
+// table first, so that what it refuses does not land.
+func (l *rawLoad) Write(ctx context.Context, batch arrow.RecordBatch) error {
+	defer batch.Release()
+	if l.req.Careful {
+		batch.Retain()
+		if err := l.typed.Write(ctx, batch); err != nil {
+			return err
+		}
+	}
+	l.rows += batch.NumRows()
+	return fail(ctx, "load", l.raw.table.name, l.raw.add(ctx, batch, l.req.Columns))
 }
 
 // Commit commits the staging rows, builds the typed table from them and commits it.
 func (l *rawLoad) Commit(ctx context.Context) (connectors.LoadResult, error) {
 	l.ended = true
-	rows, raw := l.raw.rows, l.raw.table
+	raw, base := l.raw.table, l.raw.base
 	if _, err := l.raw.Commit(ctx); err != nil {
 		return connectors.LoadResult{}, errors.Join(err, l.typed.Abort())
 	}
-	if err := l.build(ctx, raw); err != nil {
-		return connectors.LoadResult{}, errors.Join(fail(ctx, "load", l.typed.table.name, err), l.typed.Abort())
+	if !l.req.Careful {
+		if err := l.build(ctx, raw, base); err != nil {
+			return connectors.LoadResult{}, errors.Join(fail(ctx, "load", l.req.Target.Name, err), l.typed.Abort())
+		}
 	}
 	result, err := l.typed.Commit(ctx)
-	result.RawRows = rows
 	if err != nil {
 		return connectors.LoadResult{}, err
 	}
+	result.RawRows = l.rows
 	return result, nil
 }
 
-// build decodes the run's staging rows into the typed load.
-func (l *rawLoad) build(ctx context.Context, raw tableDir) error {
-	lv, err := raw.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = lv.close() }()
-	columns := l.typed.req.Columns
-	b := connectors.NewBatcher(columns, connectors.Limits{}, func(batch arrow.RecordBatch) error {
-		defer batch.Release()
-		return l.typed.write(ctx, batch)
-	})
+// build decodes the run's staging rows, those after number base, into the typed load.
+func (l *rawLoad) build(ctx context.Context, raw table, base int64) error {
+	columns := l.req.Columns
+	b := connectors.NewBatcher(columns, connectors.Limits{}, func(batch arrow.RecordBatch) error { return l.typed.Write(ctx, batch) })
 	defer b.Release()
 	row := newRowDecoder(columns, b.Builders)
-	args := []driver.Value{l.base, strings.ToLower(l.typed.req.RunID)}
-	err = lv.conn.Each(ctx, "SELECT c3, c0 FROM rows WHERE c0 > ? AND c1 = ? ORDER BY c0", args, func(v []driver.Value) error {
-		text := lite.String(v[0])
-		if err := row.decode(text); err != nil {
-			return &connectors.Error{Kind: connectors.KindType, Op: "build from", Object: raw.name, Err: fmt.Errorf("row %d: %w", lite.Int(v[1]), err)}
+	err := eachRaw(ctx, raw, base, func(r rawRow) error {
+		if r.run != l.raw.run {
+			return nil
 		}
-		return b.EndRow(len(text))
+		if err := row.decode(r.data); err != nil {
+			return &connectors.Error{Kind: connectors.KindType, Op: "build from", Object: raw.name, Err: fmt.Errorf("row %d: %w", r.id, err)}
+		}
+		return b.EndRow(len(r.data))
 	})
 	if err != nil {
 		return err
 	}
 	return b.Flush()
+}
+
+// rawRow is one row of a staging table.
+type rawRow struct {
+	id        int64
+	run       [16]byte
+	extracted arrow.Timestamp
+	data      string
+}
+
+// eachRaw gives the rows of a staging table that come after number base, in the
+// order in which they landed.
+func eachRaw(ctx context.Context, t table, base int64, row func(rawRow) error) (err error) {
+	v, err := t.view(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, v.Close()) }()
+	req := connectors.ReadRequest{Table: connectors.Table{TableRef: connectors.TableRef{Name: t.name}}, Columns: rawColumns()}
+	req.Window = &connectors.Window{Column: rawID, Lower: &connectors.Bound{Kind: connectors.Int64, Text: strconv.FormatInt(base+1, 10)}}
+	live, err := v.LiveRows(ctx)
+	if err != nil {
+		return err
+	}
+	if live > 0 && len(v.parts) > 0 { // the files are read first, and may have the later rows
+		req.OrderBy = []string{rawID}
+	}
+	r, err := newRead(v, req)
+	if err != nil {
+		return err
+	}
+	return r.run(ctx, func(batch arrow.RecordBatch) error {
+		defer batch.Release()
+		ids, runs := batch.Column(0).(*array.Int64), batch.Column(1).(*array.FixedSizeBinary)
+		at, data := batch.Column(2).(*array.Timestamp), batch.Column(3).(*array.String)
+		for i := range ids.Len() {
+			if err := row(rawRow{ids.Value(i), [16]byte(runs.Value(i)), at.Value(i), data.Value(i)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // Abort leaves both tables as they were.

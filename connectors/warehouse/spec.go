@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"arus/connectors"
+	"arus/connectors/warehouse/schema"
 )
 
 // New is the connector of the built-in warehouse, source and destination.
@@ -12,7 +13,7 @@ func New() connectors.Connector {
 		Type:          "embedded",
 		Schemes:       []string{"embedded"},
 		File:          true,
-		MaxIdentifier: maxName,
+		MaxIdentifier: schema.MaxName,
 		Holds:         connectors.Holds{NUL: true, NaN: true, DecimalNaN: true, NumericNaN: true, InfiniteTimes: true, InvalidDates: true},
 		Check:         check,
 		OpenSource: func(_ context.Context, cfg connectors.Config) (connectors.Source, error) {

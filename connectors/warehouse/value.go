@@ -1,8 +1,7 @@
 package warehouse
 
 import (
-	"database/sql/driver"
-	"encoding/binary"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"math"
@@ -12,385 +11,102 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/decimal128"
-	"github.com/apache/arrow-go/v18/arrow/decimal256"
 
 	"arus/connectors"
 )
 
-// class is the form in which a type is stored; see the package comment.
-type class uint8
-
-const (
-	classInt class = iota + 1
-	classUint64
-	classFloat
-	classScaled // decimals of up to 18 digits
-	classWide   // decimals of more
-	classNumeric
-	classText
-	classBytes
-	classDate
-	classTime
-	classTimestamp
-	classUUID
-)
-
-// maxScaled is how many digits an INTEGER holds.
-const maxScaled = 18
-
-func classOf(t connectors.Type) class {
-	switch t.Kind {
-	case connectors.Uint64:
-		return classUint64
-	case connectors.Float32, connectors.Float64:
-		return classFloat
-	case connectors.Decimal:
-		if t.Precision <= maxScaled {
-			return classScaled
-		}
-		return classWide
-	case connectors.Numeric:
-		return classNumeric
-	case connectors.Bytes:
-		return classBytes
-	case connectors.Date:
-		return classDate
-	case connectors.Time:
-		return classTime
-	case connectors.Timestamp, connectors.TimestampTZ:
-		return classTimestamp
-	case connectors.UUID:
-		return classUUID
-	}
-	if t.Kind == connectors.Bool || t.Kind.IsInteger() {
-		return classInt
-	}
-	return classText
-}
-
 const nan = "NaN"
-
-// encoder gives the stored form of row i of an array.
-type encoder func(i int) driver.Value
-
-// newEncoder encodes an array of the type t for a column of the type stored,
-// which holds t.
-func newEncoder(arr arrow.Array, stored connectors.Type) (encoder, error) {
-	var get encoder
-	switch a := arr.(type) {
-	case *array.Boolean:
-		get = func(i int) driver.Value {
-			if a.Value(i) {
-				return int64(1)
-			}
-			return int64(0)
-		}
-	case *array.Int8:
-		get = func(i int) driver.Value { return int64(a.Value(i)) }
-	case *array.Int16:
-		get = func(i int) driver.Value { return int64(a.Value(i)) }
-	case *array.Int32:
-		get = func(i int) driver.Value { return int64(a.Value(i)) }
-	case *array.Int64:
-		get = func(i int) driver.Value { return a.Value(i) }
-	case *array.Uint8:
-		get = func(i int) driver.Value { return int64(a.Value(i)) }
-	case *array.Uint16:
-		get = func(i int) driver.Value { return int64(a.Value(i)) }
-	case *array.Uint32:
-		get = func(i int) driver.Value { return int64(a.Value(i)) }
-	case *array.Uint64:
-		get = func(i int) driver.Value { return storeUint(a.Value(i)) }
-	case *array.Float32:
-		get = func(i int) driver.Value { return storeFloat(float64(a.Value(i))) }
-	case *array.Float64:
-		get = func(i int) driver.Value { return storeFloat(a.Value(i)) }
-	case *array.Decimal128:
-		wide := classOf(stored) == classWide
-		get = func(i int) driver.Value { return storeDecimal128(a.Value(i), wide) }
-	case *array.Decimal256:
-		get = func(i int) driver.Value { return storeDecimal256(a.Value(i)) }
-	case *array.String:
-		get = func(i int) driver.Value { return a.Value(i) }
-	case *array.Binary:
-		get = func(i int) driver.Value { return storeBytes(a.Value(i)) }
-	case *array.Date32:
-		get = func(i int) driver.Value { return int64(a.Value(i)) }
-	case *array.Time64:
-		get = func(i int) driver.Value { return int64(a.Value(i)) }
-	case *array.Timestamp:
-		get = func(i int) driver.Value { return int64(a.Value(i)) }
-	case *array.FixedSizeBinary:
-		get = func(i int) driver.Value { return string(connectors.AppendUUID(nil, a.Value(i))) }
-	default:
-		return nil, fmt.Errorf("no form for Arrow type %s", arr.DataType())
-	}
-	if arr.NullN() == 0 {
-		return get, nil
-	}
-	return func(i int) driver.Value {
-		if arr.IsNull(i) {
-			return nil
-		}
-		return get(i)
-	}, nil
-}
-
-func storeUint(v uint64) driver.Value {
-	if v <= math.MaxInt64 {
-		return int64(v)
-	}
-	return strconv.FormatUint(v, 10)
-}
-
-func storeFloat(f float64) driver.Value {
-	if math.IsNaN(f) {
-		return nan
-	}
-	return f
-}
-
-// storeBytes keeps an empty value apart from NULL, which the driver does not:
-// it stands as an empty TEXT.
-func storeBytes(b []byte) driver.Value {
-	if len(b) == 0 {
-		return ""
-	}
-	return b
-}
-
-func storeDecimal128(n decimal128.Num, wide bool) driver.Value {
-	if wide {
-		b := make([]byte, 16)
-		binary.BigEndian.PutUint64(b, uint64(n.HighBits())^1<<63)
-		binary.BigEndian.PutUint64(b[8:], n.LowBits())
-		return b
-	}
-	if n == connectors.DecimalNaN128 {
-		return nan
-	}
-	return int64(n.LowBits())
-}
-
-func storeDecimal256(n decimal256.Num) driver.Value {
-	words := n.Array()
-	b := make([]byte, 32)
-	for i, w := range words {
-		if i == 3 {
-			w ^= 1 << 63
-		}
-		binary.BigEndian.PutUint64(b[8*(3-i):], w)
-	}
-	return b
-}
-
-func loadDecimal128(b []byte) decimal128.Num {
-	return decimal128.New(int64(binary.BigEndian.Uint64(b)^1<<63), binary.BigEndian.Uint64(b[8:]))
-}
-
-func loadDecimal256(b []byte) decimal256.Num {
-	w := func(i int) uint64 { return binary.BigEndian.Uint64(b[8*i:]) }
-	return decimal256.New(w(0)^1<<63, w(1), w(2), w(3))
-}
-
-// decoder appends a stored value to its builder; ok is false when it is not of the type.
-type decoder func(v driver.Value) (size int, ok bool)
-
-func intDecoder[T int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | arrow.Date32 | arrow.Time64 | arrow.Timestamp](size int, add func(T)) decoder {
-	return func(v driver.Value) (int, bool) {
-		x, ok := v.(int64)
-		add(T(x))
-		return size, ok && int64(T(x)) == x
-	}
-}
-
-func newDecoder(t connectors.Type, builder array.Builder) decoder {
-	var put decoder
-	switch b := builder.(type) {
-	case *array.BooleanBuilder:
-		put = func(v driver.Value) (int, bool) {
-			x, ok := v.(int64)
-			b.Append(x != 0)
-			return 1, ok
-		}
-	case *array.Int8Builder:
-		put = intDecoder(1, b.Append)
-	case *array.Int16Builder:
-		put = intDecoder(2, b.Append)
-	case *array.Int32Builder:
-		put = intDecoder(4, b.Append)
-	case *array.Int64Builder:
-		put = intDecoder(8, b.Append)
-	case *array.Uint8Builder:
-		put = intDecoder(1, b.Append)
-	case *array.Uint16Builder:
-		put = intDecoder(2, b.Append)
-	case *array.Uint32Builder:
-		put = intDecoder(4, b.Append)
-	case *array.Uint64Builder:
-		put = func(v driver.Value) (int, bool) {
-			x, ok := loadUint(v)
-			b.Append(x)
-			return 8, ok
-		}
-	case *array.Float32Builder:
-		put = func(v driver.Value) (int, bool) {
-			x, ok := loadFloat(v)
-			b.Append(float32(x))
-			return 4, ok
-		}
-	case *array.Float64Builder:
-		put = func(v driver.Value) (int, bool) {
-			x, ok := loadFloat(v)
-			b.Append(x)
-			return 8, ok
-		}
-	case *array.Decimal128Builder:
-		put = func(v driver.Value) (int, bool) {
-			switch x := v.(type) {
-			case int64:
-				b.Append(decimal128.FromI64(x))
-				return 16, true
-			case []byte:
-				if len(x) == 16 {
-					b.Append(loadDecimal128(x))
-					return 16, true
-				}
-			case string:
-				b.Append(connectors.DecimalNaN128)
-				return 16, x == nan
-			}
-			return 0, false
-		}
-	case *array.Decimal256Builder:
-		put = func(v driver.Value) (int, bool) {
-			x, ok := v.([]byte)
-			if !ok || len(x) != 32 {
-				return 0, false
-			}
-			b.Append(loadDecimal256(x))
-			return 32, true
-		}
-	case *array.StringBuilder:
-		put = func(v driver.Value) (int, bool) {
-			x, ok := v.(string)
-			b.Append(x)
-			return 4 + len(x), ok
-		}
-	case *array.BinaryBuilder:
-		put = func(v driver.Value) (int, bool) {
-			switch x := v.(type) {
-			case []byte:
-				b.Append(x)
-				return 4 + len(x), true
-			case string:
-				b.Append([]byte(x))
-				return 4 + len(x), x == ""
-			}
-			return 0, false
-		}
-	case *array.Date32Builder:
-		put = intDecoder(4, b.Append)
-	case *array.Time64Builder:
-		put = intDecoder(8, b.Append)
-	case *array.TimestampBuilder:
-		put = intDecoder(8, b.Append)
-	case *array.FixedSizeBinaryBuilder:
-		put = func(v driver.Value) (int, bool) {
-			s, _ := v.(string)
-			u, ok := parseUUID(s)
-			b.Append(u[:])
-			return 16, ok
-		}
-	default:
-		return func(driver.Value) (int, bool) { return 0, false }
-	}
-	return func(v driver.Value) (int, bool) {
-		if v == nil {
-			builder.AppendNull()
-			return 1, true
-		}
-		return put(v)
-	}
-}
-
-func loadUint(v driver.Value) (uint64, bool) {
-	switch x := v.(type) {
-	case int64:
-		return uint64(x), x >= 0
-	case string:
-		u, err := strconv.ParseUint(x, 10, 64)
-		return u, err == nil
-	}
-	return 0, false
-}
-
-func loadFloat(v driver.Value) (float64, bool) {
-	switch x := v.(type) {
-	case float64:
-		return x, true
-	case string:
-		return math.NaN(), x == nan
-	}
-	return 0, false
-}
 
 var errBound = errors.New("not a value of the column")
 
-// storeText gives the stored form of a value in canonical text, as a Bound has it.
-func storeText(t connectors.Type, text string) (driver.Value, error) {
-	switch classOf(t) {
-	case classInt:
-		if t.Kind == connectors.Bool {
-			b, err := strconv.ParseBool(text)
-			if b {
-				return int64(1), err
-			}
-			return int64(0), err
-		}
-		v, err := strconv.ParseInt(text, 10, 64)
-		return v, err
-	case classUint64:
-		v, err := strconv.ParseUint(text, 10, 64)
-		return storeUint(v), err
-	case classFloat:
-		v, err := strconv.ParseFloat(text, 64)
-		return storeFloat(v), err
-	case classScaled:
-		v, err := connectors.ParseDecimal128(text, t.Precision, t.Scale)
-		return storeDecimal128(v, false), err
-	case classWide:
-		if t.Precision <= connectors.MaxDecimal128 {
-			v, err := connectors.ParseDecimal128(text, t.Precision, t.Scale)
-			return storeDecimal128(v, true), err
-		}
-		v, err := connectors.ParseDecimal256(text, t.Precision, t.Scale)
-		return storeDecimal256(v), err
-	case classDate:
-		v, err := parseDate(text)
-		return int64(v), err
-	case classTime:
-		v, err := connectors.ParseTime(text)
-		return int64(v), err
-	case classTimestamp:
-		v, err := parseTimestamp(text)
-		return int64(v), err
-	case classUUID:
-		u, ok := parseUUID(text)
-		if !ok {
-			return nil, errBound
-		}
-		return string(connectors.AppendUUID(nil, u[:])), nil
-	case classNumeric:
-		if _, ok := parseNumber(text); !ok {
-			return nil, errBound
-		}
-		return text, nil
-	case classText:
-		return text, nil
+// appendText appends a value in canonical text (see connectors.AppendValue) to a
+// builder of its type.
+func appendText(builder array.Builder, t connectors.Type, text string) (err error) {
+	integer := func(bits int, add func(int64)) error {
+		v, err := strconv.ParseInt(text, 10, bits)
+		add(v)
+		return err
 	}
-	return nil, errBound
+	natural := func(bits int, add func(uint64)) error {
+		v, err := strconv.ParseUint(text, 10, bits)
+		add(v)
+		return err
+	}
+	float := func(bits int, add func(float64)) error {
+		if n, ok := parseNumber(text); ok && n.special != 0 {
+			add([]float64{math.Inf(-1), 0, math.Inf(1), math.NaN()}[n.special+1])
+			return nil
+		}
+		v, err := strconv.ParseFloat(text, bits)
+		add(v)
+		return err
+	}
+	switch b := builder.(type) {
+	case *array.BooleanBuilder:
+		v, perr := strconv.ParseBool(text)
+		b.Append(v)
+		return perr
+	case *array.Int8Builder:
+		return integer(8, func(v int64) { b.Append(int8(v)) })
+	case *array.Int16Builder:
+		return integer(16, func(v int64) { b.Append(int16(v)) })
+	case *array.Int32Builder:
+		return integer(32, func(v int64) { b.Append(int32(v)) })
+	case *array.Int64Builder:
+		return integer(64, b.Append)
+	case *array.Uint8Builder:
+		return natural(8, func(v uint64) { b.Append(uint8(v)) })
+	case *array.Uint16Builder:
+		return natural(16, func(v uint64) { b.Append(uint16(v)) })
+	case *array.Uint32Builder:
+		return natural(32, func(v uint64) { b.Append(uint32(v)) })
+	case *array.Uint64Builder:
+		return natural(64, b.Append)
+	case *array.Float32Builder:
+		return float(32, func(v float64) { b.Append(float32(v)) })
+	case *array.Float64Builder:
+		return float(64, b.Append)
+	case *array.Decimal128Builder:
+		v, perr := connectors.ParseDecimal128(text, t.Precision, t.Scale)
+		b.Append(v)
+		return perr
+	case *array.Decimal256Builder:
+		v, perr := connectors.ParseDecimal256(text, t.Precision, t.Scale)
+		b.Append(v)
+		return perr
+	case *array.StringBuilder:
+		if t.Kind == connectors.Numeric {
+			if _, ok := parseNumber(text); !ok {
+				err = errBound
+			}
+		}
+		b.Append(text)
+		return err
+	case *array.BinaryBuilder:
+		v, perr := base64.StdEncoding.DecodeString(text)
+		b.Append(v)
+		return perr
+	case *array.Date32Builder:
+		v, perr := parseDate(text)
+		b.Append(v)
+		return perr
+	case *array.Time64Builder:
+		v, perr := connectors.ParseTime(text)
+		b.Append(v)
+		return perr
+	case *array.TimestampBuilder:
+		v, perr := parseTimestamp(text)
+		b.Append(v)
+		return perr
+	case *array.FixedSizeBinaryBuilder:
+		u, ok := parseUUID(text)
+		b.Append(u[:])
+		if !ok {
+			err = errBound
+		}
+		return err
+	}
+	return fmt.Errorf("no form for %s", t)
 }
 
 // parseDate reads a date, and one that no calendar has.

@@ -1,0 +1,148 @@
+package warehouse
+
+import "encoding/binary"
+
+// keySet is a set of keys, each with the number that it was added by. The index
+// is made when it is first needed: rows that come in the order of their keys
+// need none.
+type keySet struct {
+	keys    []rowKey
+	slots   []uint32 // number + 1; as many as a power of two
+	indexed int      // how many keys the slots have
+}
+
+func (s *keySet) add(k rowKey) { s.keys = append(s.keys, k) }
+
+// reset empties the set.
+func (s *keySet) reset() { s.keys, s.slots, s.indexed = s.keys[:0], nil, 0 }
+
+// find gives the number of a key, the last one if it was added more than once.
+func (s *keySet) find(k rowKey) (int, bool) {
+	s.index()
+	mask := uint64(len(s.slots) - 1)
+	for at := k.hash() & mask; ; at = (at + 1) & mask {
+		n := s.slots[at]
+		if n == 0 {
+			return 0, false
+		}
+		if s.keys[n-1] == k {
+			return int(n - 1), true
+		}
+	}
+}
+
+func (s *keySet) has(k rowKey) bool {
+	_, ok := s.find(k)
+	return ok
+}
+
+// put adds a key; earlier is the number it had, -1 for a new key.
+func (s *keySet) put(k rowKey) (earlier int) {
+	s.index()
+	s.keys = append(s.keys, k)
+	if len(s.slots) < 2*len(s.keys) {
+		s.keys = s.keys[:len(s.keys)-1]
+		s.grow(len(s.keys) + 1)
+		s.keys = append(s.keys, k)
+	}
+	s.indexed++
+	return s.insert(len(s.keys) - 1)
+}
+
+// index brings the slots up to date.
+func (s *keySet) index() {
+	if len(s.slots) < 2*len(s.keys) || s.slots == nil {
+		s.grow(len(s.keys))
+	}
+	for ; s.indexed < len(s.keys); s.indexed++ {
+		s.insert(s.indexed)
+	}
+}
+
+func (s *keySet) grow(keys int) {
+	size := 16
+	for size < 3*keys {
+		size *= 2
+	}
+	s.slots, s.indexed = make([]uint32, size), 0
+	for ; s.indexed < len(s.keys); s.indexed++ {
+		s.insert(s.indexed)
+	}
+}
+
+func (s *keySet) insert(i int) (earlier int) {
+	k := s.keys[i]
+	mask := uint64(len(s.slots) - 1)
+	at := k.hash() & mask
+	for ; s.slots[at] != 0; at = (at + 1) & mask {
+		if n := int(s.slots[at] - 1); s.keys[n] == k {
+			s.slots[at] = uint32(i + 1)
+			return n
+		}
+	}
+	s.slots[at] = uint32(i + 1)
+	return -1
+}
+
+// bloom is a set of keys that may say yes wrongly, once in a hundred, and says no
+// rightly.
+type bloom []byte
+
+const (
+	bloomBits   = 10 // a key
+	bloomProbes = 6
+)
+
+func newBloom(keys []rowKey) bloom {
+	b := make(bloom, max(8, (len(keys)*bloomBits+7)/8))
+	for _, k := range keys {
+		b.each(k, func(at uint64) bool {
+			b[at/8] |= 1 << (at % 8)
+			return true
+		})
+	}
+	return b
+}
+
+func (b bloom) each(k rowKey, probe func(at uint64) bool) {
+	h := k.hash()
+	step := binary.LittleEndian.Uint64(k[8:]) ^ h>>17 | 1
+	step = step*0x9e3779b97f4a7c15 | 1
+	n := uint64(len(b)) * 8
+	for range bloomProbes {
+		if !probe((h >> 3) % n) {
+			return
+		}
+		h += step
+	}
+}
+
+func (b bloom) has(k rowKey) bool {
+	if len(b) == 0 {
+		return true // nothing is known
+	}
+	found := true
+	b.each(k, func(at uint64) bool {
+		found = b[at/8]>>(at%8)&1 == 1
+		return found
+	})
+	return found
+}
+
+// bitmap marks rows of a segment.
+type bitmap []uint64
+
+func (b bitmap) get(i int64) bool {
+	return i>>6 < int64(len(b)) && b[i>>6]>>(i&63)&1 == 1
+}
+
+func (b *bitmap) set(i int64) bool {
+	for int64(len(*b)) <= i>>6 {
+		*b = append(*b, 0)
+	}
+	if b.get(i) {
+		return false
+	}
+	(*b)[i>>6] |= 1 << (i & 63)
+	return true
+}

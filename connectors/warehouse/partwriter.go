@@ -1,0 +1,243 @@
+package warehouse
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"path/filepath"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"arus/connectors"
+	"arus/connectors/warehouse/segment"
+)
+
+// maxPartRows bounds a file, and with it what sorting or rewriting one takes in
+// memory.
+const maxPartRows = 1 << 20
+
+// duplicate says what a second row of one key means to a partWriter.
+type duplicate uint8
+
+const (
+	refuseDuplicates duplicate = iota // an error
+	laterWins
+)
+
+// partWriter writes rows into new Parquet files of one day, or of a dimension
+// table, and knows their keys.
+type partWriter struct {
+	table  table
+	layout *layout
+	day    int64
+	policy duplicate
+	number func() int64
+	// done takes over a finished part with the keys of its rows, by row.
+	done func(ctx context.Context, p *part, w *partWriter) error
+
+	columns []segment.Column
+	ids     []int
+	max     int64
+
+	out  file
+	seg  *segment.Writer
+	part *part
+	set  keySet
+	hash bool   // keys came out of order: the set is asked for every row
+	last []byte // the key of the row before
+
+	// Of a fact table's rows: when they arrived, and their times.
+	order []int64
+	times []int64
+}
+
+func newPartWriter(t table, l *layout, number func() int64) *partWriter {
+	w := &partWriter{table: t, layout: l, day: noDay, number: number, max: maxPartRows}
+	w.columns, w.ids = l.segmentColumns()
+	return w
+}
+
+func dayName(day int64) string { return time.Unix(day*86400, 0).UTC().Format(time.DateOnly) }
+
+func (w *partWriter) start() error {
+	id := w.number()
+	w.part = &part{id: id, day: w.day, version: w.layout.table.Version, tmin: 1<<63 - 1}
+	dir := snapshotDir
+	if w.day != noDay {
+		dir = path.Join(archiveDir, dayName(w.day))
+	}
+	w.part.file = path.Join(dir, fmt.Sprintf("%d.parquet", id))
+	if err := w.table.fs.MkdirAll(w.table.file(dir)); err != nil {
+		return err
+	}
+	f, err := w.table.fs.Create(w.tmp())
+	if err != nil {
+		return err
+	}
+	w.out, w.seg = f, segment.NewWriter(f, w.columns)
+	w.set.reset()
+	w.hash, w.last = false, w.last[:0]
+	w.order, w.times = w.order[:0], w.times[:0]
+	return nil
+}
+
+func (w *partWriter) path() string {
+	return filepath.Join(w.table.path, filepath.FromSlash(w.part.file))
+}
+
+func (w *partWriter) tmp() string { return w.path() + tmpSuffix }
+
+// errTwice is the error for a key that two rows have.
+func (w *partWriter) errTwice() error {
+	return &connectors.Error{Kind: connectors.KindConstraint, Op: "load", Object: w.table.name, Err: errors.New("two rows have one key"), Hint: "check that the key columns tell every row apart"}
+}
+
+// write adds rows, arrays by column ID; arrived numbers the first of a fact
+// table's rows by its arrival, or is nil where they came in this order.
+func (w *partWriter) write(ctx context.Context, arrays []arrow.Array, rows int, arrived []int64) error {
+	chosen := make([]arrow.Array, len(w.ids))
+	for i, id := range w.ids {
+		chosen[i] = arrays[id]
+	}
+	for from := 0; from < rows; {
+		if w.seg == nil {
+			if err := w.start(); err != nil {
+				return err
+			}
+		}
+		n := min(rows-from, int(w.max-w.seg.Rows()))
+		part := chosen
+		if n < rows {
+			part = make([]arrow.Array, len(chosen))
+			for i, a := range chosen {
+				part[i] = slice(a, from, from+n)
+			}
+		}
+		err := w.keys(arrays, from, n, arrived)
+		if err == nil {
+			err = w.seg.Write(ctx, part, nil)
+		}
+		if n < rows {
+			for _, a := range part {
+				a.Release()
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if from += n; w.seg.Rows() >= w.max {
+			if err := w.finish(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// keys notes the keys of rows that are about to be written.
+func (w *partWriter) keys(arrays []arrow.Array, from, n int, arrived []int64) error {
+	if w.layout.hidden() {
+		return nil
+	}
+	order, err := w.layout.keyOrderer(arrays)
+	if err != nil {
+		return err
+	}
+	base := len(w.set.keys)
+	var buf []byte
+	for i := from; i < from+n; i++ {
+		buf = order(buf[:0], i)
+		row := base + i - from
+		if row == 0 || bytes.Compare(buf, w.part.lo) < 0 {
+			w.part.lo = bytes.Clone(buf)
+		}
+		if row == 0 || bytes.Compare(buf, w.part.hi) > 0 {
+			w.part.hi = append(w.part.hi[:0], buf...)
+		}
+		if arrived != nil {
+			w.order = append(w.order, arrived[i])
+		}
+		k := w.layout.keyer.key(buf)
+		if !w.hash && row > 0 && bytes.Compare(buf, w.last) <= 0 {
+			w.hash = true
+		}
+		w.last = append(w.last[:0], buf...)
+		if !w.hash {
+			w.set.add(k)
+			continue
+		}
+		if earlier := w.set.put(k); earlier >= 0 {
+			if err := w.twice(earlier, row); err != nil {
+				return err
+			}
+		}
+	}
+	if w.layout.isFact() {
+		return w.noteTimes(arrays[0], from, n)
+	}
+	return nil
+}
+
+// twice hides one of two rows of a key: the one that arrived earlier.
+func (w *partWriter) twice(a, b int) error {
+	if w.policy == refuseDuplicates {
+		return w.errTwice()
+	}
+	if len(w.order) > 0 && w.order[a] > w.order[b] {
+		w.hide(int64(b))
+		w.set.insert(a) // the key is found at the row that stays
+		return nil
+	}
+	w.hide(int64(a))
+	return nil
+}
+
+func (w *partWriter) hide(row int64) {
+	if w.part.dead.set(row) {
+		w.part.deadRows++
+	}
+}
+
+func (w *partWriter) noteTimes(arr arrow.Array, from, n int) error {
+	for i := from; i < from+n; i++ {
+		t := timeOf(arr, i)
+		w.times = append(w.times, t)
+		w.part.tmin, w.part.tmax = min(w.part.tmin, t), max(w.part.tmax, t)
+	}
+	return nil
+}
+
+// finish closes the open file and gives it its name.
+func (w *partWriter) finish(ctx context.Context) error {
+	if w.seg == nil {
+		return nil
+	}
+	info, err := w.seg.Close()
+	if err = errors.Join(err, w.out.Sync(), w.out.Close()); err != nil {
+		w.out = nil
+		return err
+	}
+	w.out, w.seg = nil, nil
+	if err := settle(w.table.fs, w.tmp(), w.path()); err != nil {
+		return err
+	}
+	if w.part.info = info; !w.layout.hidden() {
+		w.part.keys = newBloom(w.set.keys)
+	}
+	return w.done(ctx, w.part, w)
+}
+
+// abort removes a file that is being written.
+func (w *partWriter) abort() {
+	if w.out != nil {
+		_ = w.out.Close()
+		w.out = nil
+	}
+	if w.seg != nil {
+		_ = w.table.fs.Remove(w.tmp())
+		w.seg = nil
+	}
+}
