@@ -96,3 +96,33 @@ func (s *shop) refuses(t *testing.T, args ...string) {
 		t.Errorf("arus %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), r.code, exitUsage, r.out, r.errOut)
 	}
 }
+
+func TestLettersOfTablesWithoutAKeyOnRealServers(t *testing.T) {
+	t.Parallel()
+	eachShop(t, func(t *testing.T, s *shop) {
+		s.edit(t, "--drift", "report")
+		s.from.exec(t, "DROP TABLE orders", "CREATE TABLE orders (id int NOT NULL, n int, note varchar(20), updated_at timestamp(6) NULL, deleted_at timestamp(6) NULL)",
+			"INSERT INTO orders (id, n, updated_at) VALUES (1, 10, '2026-03-01 00:00:01'), (2, 20, '2026-03-01 00:00:02')")
+		s.run(t, "--full-refresh")
+		alter := "ALTER TABLE orders ALTER COLUMN n TYPE bigint"
+		if s.from.quote == "`" {
+			alter = "ALTER TABLE orders MODIFY n bigint"
+		}
+		s.from.exec(t, alter, "INSERT INTO orders (id, n, updated_at) VALUES (3, 5000000000, '2026-03-02 00:00:00')")
+		s.command(t, exitDeadLetters, "run", s.pipeline)
+		s.targetIs(t, "x.id, x.n", `"1" "10" `, `"2" "20" `)
+		mustArus(t, s.dir, "drift", "apply", s.changes(t)["type_widened n"])
+		s.from.exec(t, "INSERT INTO orders (id, n, updated_at) VALUES (4, 40, '2026-03-03 00:00:00')", "DELETE FROM orders WHERE id = 3")
+		s.run(t)
+		s.targetIs(t, "x.id, x.n", `"1" "10" `, `"2" "20" `, `"4" "40" `)
+		if r := s.command(t, exitOK, "deadletters", "retry", s.pipeline); r.RowsLoaded != 1 {
+			t.Errorf("%d rows loaded, want 1", r.RowsLoaded)
+		}
+		s.targetIs(t, "x.id, x.n", `"1" "10" `, `"2" "20" `, `"3" "5000000000" `, `"4" "40" `)
+		if left := s.letters(t); len(left) != 0 {
+			t.Errorf("%d letters are left", len(left))
+		}
+		s.refuses(t, "deadletters", "drop", s.pipeline)
+		mustArus(t, s.dir, "deadletters", "drop", s.pipeline, "--all")
+	})
+}

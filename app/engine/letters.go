@@ -263,10 +263,14 @@ func (c *tableCopy) retryLetters(ctx context.Context, letters []Letter) error {
 	c.stat.Target, c.stat.RowsExtracted = target.String(), int64(len(letters))
 	c.plan = plan{load: connectors.Merge, key: stored.Key, target: target}
 	c.backfill = true         // the watermark stays
-	if len(stored.Key) == 0 { // appended: no row of this run is there to be replaced
+	if len(stored.Key) == 0 { // appended: a window that holds no row is replaced
 		c.plan.load = connectors.ReplaceWindow
-		mine := &connectors.Bound{Kind: connectors.UUID, Text: c.run.ID}
-		c.window = &connectors.Window{Column: connectors.MetaRunID, Lower: mine, Upper: mine}
+		if c.window = emptyWindow(c.shape.load); c.window == nil {
+			return &connectors.Error{
+				Kind: connectors.KindUnsupported, Op: "load dead letters into", Object: target.String(),
+				Err: errors.New("the table has neither a key nor a column that rows could be ordered by"), Hint: "run a full refresh",
+			}
+		}
 	}
 	if c.config.LoadMode == model.LoadRaw {
 		c.plan.raw = &connectors.RawTarget{Table: c.job.Names.Raw(c.job.SourceName, c.table)}
@@ -295,6 +299,32 @@ func (c *tableCopy) retryLetters(ctx context.Context, letters []Letter) error {
 	}
 	c.log(ctx, slog.LevelInfo, fmt.Sprintf("loaded %d dead letters into %s; %d were of rows that are newer there; %d failed again", c.stat.RowsLoadedAnalytics, target, c.stat.RowsFiltered, len(failed)))
 	return c.keepFailed(ctx, failed)
+}
+
+// emptyWindow is a window that no row lies in: its lower bound is above its
+// upper one. nil when no column can be bounded.
+func emptyWindow(columns []connectors.Column) *connectors.Window {
+	for _, c := range columns {
+		lower, upper := "1", "0"
+		switch c.Type.Kind {
+		case connectors.Date:
+			lower, upper = "2000-01-02", "2000-01-01"
+		case connectors.Timestamp:
+			lower, upper = "2000-01-02T00:00:00", "2000-01-01T00:00:00"
+		case connectors.TimestampTZ:
+			lower, upper = "2000-01-02T00:00:00Z", "2000-01-01T00:00:00Z"
+		case connectors.UUID:
+			lower, upper = "ffffffff-ffff-ffff-ffff-ffffffffffff", uuid.Nil.String()
+		default:
+			if !canOrder(c.Type.Kind) {
+				continue
+			}
+		}
+		return &connectors.Window{
+			Column: c.Name, Lower: &connectors.Bound{Kind: c.Type.Kind, Text: lower}, Upper: &connectors.Bound{Kind: c.Type.Kind, Text: upper},
+		}
+	}
+	return nil
 }
 
 // loadLetters loads rows, newest first, in one careful load, and notes in them
