@@ -25,10 +25,10 @@ func rangeCondition(table connectors.Table, r connectors.KeyRange) ([]bson.D, er
 			return nil, fmt.Errorf("a bound of %d values for a key of %d fields", len(side.bounds), len(r.Columns))
 		}
 		var condition bson.D
-		for i := len(r.Columns) - 1; i >= 0; i-- {
-			c, ok := table.Column(r.Columns[i])
+		for i, name := range slices.Backward(r.Columns) {
+			c, ok := table.Column(name)
 			if !ok {
-				return nil, faulty("discover the collection again", "there is no field %q", r.Columns[i])
+				return nil, faulty("discover the collection again", "there is no field %q", name)
 			}
 			if err := searchable(c.Name); err != nil {
 				return nil, err

@@ -46,7 +46,7 @@ func (d *destination) Alter(ctx context.Context, ref connectors.TableRef, add, w
 		if !slices.ContainsFunc(natives, func(n native) bool { return isMeta(n.name) }) {
 			return &connectors.Error{
 				Kind: connectors.KindConflict, Op: op, Object: l.target.String(),
-				Hint: "choose another target, or drop it", Err: errors.New("Arus did not make the table"),
+				Hint: "choose another target, or drop it", Err: errors.New("the table was not made by Arus"),
 			}
 		}
 		changes, err := l.changes(op, natives, indexes, add, widen)

@@ -71,12 +71,12 @@ func rangeCondition(key []native, r connectors.KeyRange) (string, error) {
 			}
 		}
 		condition := ""
-		for i := len(key) - 1; i >= 0; i-- {
+		for i, value := range slices.Backward(values) {
 			if condition == "" {
-				condition = exprs[i] + side.last + values[i]
+				condition = exprs[i] + side.last + value
 				continue
 			}
-			condition = "(" + exprs[i] + side.past + values[i] + " OR " + exprs[i] + " = " + values[i] + " AND " + condition + ")"
+			condition = "(" + exprs[i] + side.past + value + " OR " + exprs[i] + " = " + value + " AND " + condition + ")"
 		}
 		if len(key) > 1 { // what the index can begin with
 			parts = append(parts, exprs[0]+side.past[:2]+"= "+values[0])
@@ -149,15 +149,15 @@ type walk struct {
 
 func (w *walk) prepare(index string) {
 	var names, selected []string
-	same := "1" // a text that its own character set spells in two ways would come back as another
+	same := []string{"1"} // a text that its own character set spells in two ways would come back as another
 	for i, n := range w.key {
 		w.columns[i].Type = n.logical()
 		names, selected = append(names, ident(n.name)), append(selected, n.selection())
 		if plainName(n.charset) && !strings.HasPrefix(n.charset, "utf8") {
-			same += " AND CAST(CONVERT(CONVERT(" + ident(n.name) + " USING utf8mb4) USING " + n.charset + ") AS BINARY) = CAST(" + ident(n.name) + " AS BINARY)"
+			same = append(same, "CAST(CONVERT(CONVERT("+ident(n.name)+" USING utf8mb4) USING "+n.charset+") AS BINARY) = CAST("+ident(n.name)+" AS BINARY)")
 		}
 	}
-	w.query = "SELECT " + strings.Join(append(selected, same), ", ") + " FROM " + qualified(w.table) + " FORCE INDEX (" + ident(index) + ")"
+	w.query = "SELECT " + strings.Join(append(selected, strings.Join(same, " AND ")), ", ") + " FROM " + qualified(w.table) + " FORCE INDEX (" + ident(index) + ")"
 	w.tail = " ORDER BY " + strings.Join(names, ", ") + fmt.Sprintf(" LIMIT 1 OFFSET %d", w.rows)
 	w.columns = append(w.columns, connectors.Column{Name: "same", Type: connectors.Type{Kind: connectors.Bool}})
 	w.natives = append(slices.Clone(w.key), native{name: "same", data: "tinyint"})

@@ -1,7 +1,6 @@
 package mysql
 
 import (
-	"arus/connectors"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -9,6 +8,8 @@ import (
 	"strconv"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
+
+	"arus/connectors"
 )
 
 // decoder appends one value that is not NULL, as the text protocol spells it.

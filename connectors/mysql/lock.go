@@ -1,11 +1,12 @@
 package mysql
 
 import (
-	"arus/connectors"
 	"context"
 	"errors"
 	"strconv"
 	"strings"
+
+	"arus/connectors"
 )
 
 func (l *load) takeLock(ctx context.Context) error {

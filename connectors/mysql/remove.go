@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -136,7 +137,7 @@ func (l *load) leaveTombstones(ctx context.Context, doomed string) error {
 		r.natives, selected[i] = append(r.natives, n), n.selection()
 	}
 	stones := l.stager(l.staging.table)
-	stones.columns = append(l.req.Columns[:len(l.req.Columns):len(l.req.Columns)], connectors.Column{Name: connectors.MetaDeletedAt, Type: connectors.Type{Kind: connectors.TimestampTZ, Precision: 6}})
+	stones.columns = append(slices.Clip(l.req.Columns), connectors.Column{Name: connectors.MetaDeletedAt, Type: connectors.Type{Kind: connectors.TimestampTZ, Precision: 6}})
 	for from := int64(0); from < last; from += tombstoneBatch {
 		var batches []arrow.RecordBatch
 		statement := fmt.Sprintf("SELECT %[1]s FROM %[2]s WHERE %[3]s > %[4]d AND %[3]s <= %[5]d", strings.Join(selected, ", "), qualified(gone), ident(loadOrder), from, from+tombstoneBatch)
@@ -174,7 +175,7 @@ func (l *load) bury(ctx context.Context, stones *appender, keys arrow.RecordBatc
 	}
 	at := b.NewArray()
 	defer at.Release()
-	batch := array.NewRecordBatch(connectors.Schema(stones.columns), append(keys.Columns()[:keys.NumCols():keys.NumCols()], at), keys.NumRows())
+	batch := array.NewRecordBatch(connectors.Schema(stones.columns), append(slices.Clip(keys.Columns()), at), keys.NumRows())
 	defer batch.Release()
 	return stones.write(ctx, batch)
 }

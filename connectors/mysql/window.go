@@ -1,13 +1,14 @@
 package mysql
 
 import (
-	"arus/connectors"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
+
+	"arus/connectors"
 )
 
 // where joins the conditions of the request's window and range.

@@ -35,7 +35,9 @@ func TestChunksOfWhateverAKeyHolds(t *testing.T) {
 		{"rtrim", "k TEXT COLLATE RTRIM PRIMARY KEY NOT NULL", func(i int) string { return fmt.Sprintf("'%c%s'", 'A'+i, strings.Repeat(" ", i%3)) }, true},
 		{"decimal", "k DECIMAL(10,2) PRIMARY KEY NOT NULL", func(i int) string { return fmt.Sprintf("%d.%02d", i/3, i%100) }, true},
 		{"real", "k REAL PRIMARY KEY NOT NULL", func(i int) string { return fmt.Sprintf("%de-3", i*i) }, true},
-		{"dates", "k DATETIME PRIMARY KEY NOT NULL", func(i int) string { return fmt.Sprintf("'2026-%02d-%02d%s10:%02d:00'", i%12+1, i%28+1, []string{" ", "T"}[i%2], i) }, true},
+		{"dates", "k DATETIME PRIMARY KEY NOT NULL", func(i int) string {
+			return fmt.Sprintf("'2026-%02d-%02d%s10:%02d:00'", i%12+1, i%28+1, []string{" ", "T"}[i%2], i)
+		}, true},
 		{"uuids", "k UUID PRIMARY KEY NOT NULL", func(i int) string {
 			u := fmt.Sprintf("%08x-0000-4000-8000-00000000abcd", i*i*7919)
 			return "'" + []string{u, strings.ToUpper(u)}[i%2] + "'"
