@@ -63,7 +63,7 @@ func newSpec(kind string) spec {
 	case "split":
 		return &split{}
 	case "parse_json":
-		return &parseJSON{Type: typeName{connectors.Type{Kind: connectors.Text}}}
+		return &parseJSON{Type: typeName{Type: connectors.Type{Kind: connectors.Text}}}
 	case "flatten":
 		return &flatten{}
 	case "deduplicate":
@@ -243,17 +243,28 @@ func kindWord(e *json.UnmarshalTypeError) string {
 	return "a whole number"
 }
 
-// typeName reads a type as people write it.
-type typeName struct{ connectors.Type }
+// typeName reads a type as people write it. What is wrong with it is kept until
+// the step is checked, when its place is known.
+type typeName struct {
+	connectors.Type
+	err error
+}
 
 func (t *typeName) UnmarshalJSON(raw []byte) error {
 	var name string
 	if err := json.Unmarshal(raw, &name); err != nil {
-		return errors.New("a type must be a text, such as int, decimal(12,2) or date")
+		t.err = errors.New("a type must be a text, such as int, decimal(12,2) or date")
+		return nil
 	}
-	parsed, err := ParseType(name)
-	t.Type = parsed
-	return err
+	t.Type, t.err = ParseType(name)
+	return nil
+}
+
+// typed checks a type's name.
+func (f *faults) typed(below string, t *typeName) {
+	if t != nil && t.err != nil {
+		f.add(below, "%v", t.err)
+	}
 }
 
 // ParseType reads a type's name: int, float, str, bool as in Python, or a

@@ -2,7 +2,6 @@ package transform
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -28,14 +27,17 @@ type castTarget struct {
 	Timezone  string
 	Decimal   string
 	Thousands string
+	err       error
 }
 
 func (t *castTarget) UnmarshalJSON(raw []byte) error {
 	var name typeName
 	if len(raw) == 0 || raw[0] != '{' {
-		err := json.Unmarshal(raw, &name)
-		t.Type = name.Type
-		return err
+		if err := name.UnmarshalJSON(raw); err != nil {
+			return err
+		}
+		t.Type, t.err = name.Type, name.err
+		return nil
 	}
 	f := &faults{}
 	var object struct {
@@ -46,11 +48,12 @@ func (t *castTarget) UnmarshalJSON(raw []byte) error {
 		Thousands string `json:"thousands"`
 	}
 	if !f.decode("", raw, &object) {
-		return errors.New(f.list[0].Message)
+		t.err = errors.New(f.list[0].Message)
+		return nil
 	}
 	parsed, err := ParseType(object.Type)
-	*t = castTarget{parsed, object.Format, object.Timezone, object.Decimal, object.Thousands}
-	return err
+	*t = castTarget{parsed, object.Format, object.Timezone, object.Decimal, object.Thousands, err}
+	return nil
 }
 
 func (t castTarget) format() (*scalar.Format, error) {
@@ -62,7 +65,12 @@ func (s *typeCast) check(f *faults) {
 		f.add(".columns", "is required: columns with their types")
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Columns)) {
-		if _, err := s.Columns[name].format(); err != nil {
+		target := s.Columns[name]
+		_, err := target.format()
+		if target.err != nil {
+			err = target.err
+		}
+		if err != nil {
 			f.add(".columns."+name, "%v", err)
 		}
 	}

@@ -84,6 +84,9 @@ type addConstant struct {
 
 func (s *addConstant) check(f *faults) {
 	f.required("column", s.Column)
+	if f.typed(".type", s.Type); !f.clean() {
+		return
+	}
 	if _, err := s.value(); err != nil {
 		f.add(".value", "%v", err)
 	}

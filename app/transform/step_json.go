@@ -28,6 +28,7 @@ type parseJSON struct {
 
 func (s *parseJSON) check(f *faults) {
 	f.required("column", s.Column)
+	f.typed(".type", &s.Type)
 	if _, err := parsePath(s.Path); err != nil {
 		f.add(".path", "%v", err)
 	}
@@ -226,6 +227,7 @@ type orderedKeys []keyType
 type keyType struct {
 	key string
 	t   connectors.Type
+	err error
 }
 
 func (o *orderedKeys) UnmarshalJSON(raw []byte) error {
@@ -245,7 +247,7 @@ func (o *orderedKeys) UnmarshalJSON(raw []byte) error {
 			depth++
 		case string:
 			if t, ok := types[token]; ok && depth == 1 {
-				*o = append(*o, keyType{token, t.Type})
+				*o = append(*o, keyType{token, t.Type, t.err})
 				delete(types, token)
 				if _, err := d.Token(); err != nil {
 					return err
@@ -255,7 +257,14 @@ func (o *orderedKeys) UnmarshalJSON(raw []byte) error {
 	}
 }
 
-func (s *flatten) check(f *faults) { f.required("column", s.Column) }
+func (s *flatten) check(f *faults) {
+	f.required("column", s.Column)
+	for _, k := range s.Columns {
+		if k.err != nil {
+			f.add(".columns."+k.key, "%v", k.err)
+		}
+	}
+}
 
 func (s *flatten) compile(c *compilation) runner {
 	at := c.find("column", s.Column)

@@ -26,6 +26,7 @@ type mapValues struct {
 
 func (s *mapValues) check(f *faults) {
 	f.required("column", s.Column)
+	f.typed(".type", s.Type)
 	if s.Mapping == nil {
 		f.add(".mapping", "is required")
 	}

@@ -13,10 +13,10 @@ import (
 
 // impl is one implementation of an operator or a function for fixed types.
 type impl struct {
-	name  string                         // by which a kernel for it is found
-	fn    func(args []any) (any, error)  // gives nil where an argument is, unless nulls
-	nulls bool                           // fn sees nulls
-	build func(args []kernel) kernel     // nil: no kernel
+	name  string                          // by which a kernel for it is found
+	fn    func(args []any) (any, error)   // gives nil where an argument is, unless nulls
+	nulls bool                            // fn sees nulls
+	build func(args []kernel) kernel      // nil: no kernel
 	bind  func() func([]any) (any, error) // for functions that remember something
 }
 
@@ -99,7 +99,10 @@ func (c *checker) column(n *node) *node {
 
 // Nearest is the name most like another, when one is: for messages.
 func Nearest(name string, names []string) string {
-	best, least := "", len(name)/3+1
+	best, least := "", (len(name)+1)/3
+	if len(name) < 3 {
+		least = 0
+	}
 	for _, candidate := range names {
 		if strings.EqualFold(candidate, name) {
 			return candidate
@@ -111,27 +114,31 @@ func Nearest(name string, names []string) string {
 	return best
 }
 
-// distance counts the letters to change, add or remove.
+// distance counts the letters to change, add, remove or swap with their neighbour.
 func distance(a, b string) int {
 	if len(a) > 64 || len(b) > 64 {
 		return 64
 	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	var d [65][65]int
+	for i := range len(a) + 1 {
+		d[i][0] = i
 	}
-	for i := range len(a) {
-		prev := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := prev
-			if a[i] != b[j] {
-				cost = min(prev, row[j], row[j+1]) + 1
+	for j := range len(b) + 1 {
+		d[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			cost := 0
+			if a[i-1] != b[j-1] {
+				cost = 1
 			}
-			prev, row[j+1] = row[j+1], cost
+			d[i][j] = min(d[i-1][j]+1, d[i][j-1]+1, d[i-1][j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				d[i][j] = min(d[i][j], d[i-2][j-2]+1)
+			}
 		}
 	}
-	return row[len(b)]
+	return d[len(a)][len(b)]
 }
 
 func (c *checker) constant(n *node, value any, t typ) *node {
@@ -245,6 +252,12 @@ func (c *checker) logic(n, a, b *node) *node {
 		}
 		return c.choose(n, c.truth(a), b, a)
 	}
+	if a.typ.isNull() && b.typ.class() != connectors.Bool { // None or name
+		if n.op == opOr {
+			return b
+		}
+		return c.constant(n, nil, b.typ)
+	}
 	if b.typ.isNull() && n.op == opOr && a.typ.class() != connectors.Bool { // name or None
 		return c.choose(n, c.truth(a), a, c.constant(n, nil, a.typ))
 	}
@@ -252,6 +265,9 @@ func (c *checker) logic(n, a, b *node) *node {
 }
 
 func (c *checker) otherwise(n, a, b *node) *node {
+	if a.typ.Kind == connectors.JSON && b.typ.Kind != connectors.JSON && !b.typ.isNull() {
+		a = c.convert(a, b.typ.jsonTarget(), nil)
+	}
 	t := c.common(n, a, b)
 	if t.isNull() {
 		return a
@@ -264,8 +280,17 @@ func (c *checker) choose(n, cond, a, b *node) *node {
 	return c.fold(&node{op: opIf, pos: n.pos, args: []*node{cond, c.convert(a, t, nil), c.convert(b, t, nil)}, typ: t})
 }
 
+// tight is the type of a node beside another: a constant beside a decimal has no
+// more digits than it needs.
+func tight(n, beside *node) typ {
+	if v, ok := n.value.(int64); ok && n.op == opConst && n.typ.soft && beside.typ.class() == connectors.Numeric {
+		return typ{Type: decimalOf(scalar.DecimalOf(v)), soft: true}
+	}
+	return n.typ
+}
+
 func (c *checker) common(n, a, b *node) typ {
-	t, ok := common(a.typ, b.typ)
+	t, ok := common(tight(a, b), tight(b, a))
 	if !ok {
 		c.fail(n, "%s and %s have no type in common%s", a.typ.name(), b.typ.name(), mixHint(a.typ, b.typ))
 	}

@@ -184,7 +184,7 @@ func (c *checker) round(n *node, args []*node) *node {
 		a = c.convert(a, of(connectors.Float64), nil)
 	}
 	digits := int64(0)
-	if len(args) == 2 && args[1].value != nil {
+	if len(args) == 2 && (args[1].op != opConst || args[1].value != nil) {
 		d, ok := args[1].value.(int64)
 		if args[1].op != opConst || !ok || d < -30 || d > 60 {
 			c.fail(n, "the number of digits must be a constant whole number from -30 to 60")

@@ -155,7 +155,7 @@ func (c *checker) comparison(n *node, op string, a, b *node) *node {
 	if b.typ.class() == connectors.Bool && a.typ.isNumber() {
 		b = c.convert(b, of(connectors.Int64), nil)
 	}
-	t, ok := common(a.typ, b.typ)
+	t, ok := common(tight(a, b), tight(b, a))
 	if !ok && a.typ.isNumber() && b.typ.isNumber() { // a decimal and a float: compared exactly
 		t, ok = of(connectors.Numeric), true
 	}

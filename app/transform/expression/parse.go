@@ -362,7 +362,10 @@ func (p *parser) primary() *node {
 	}
 	switch t.text {
 	case "(":
-		inner := p.inner(t)
+		if p.accept(")") {
+			return p.node(opList, t, "")
+		}
+		inner := p.expression()
 		if p.accept(",") {
 			return p.node(opList, t, "", append([]*node{inner}, p.arguments(")")...)...)
 		}
@@ -375,13 +378,6 @@ func (p *parser) primary() *node {
 	}
 	p.fail(t, "a value is expected here, not %s", describe(t))
 	return nil
-}
-
-func (p *parser) inner(t token) *node {
-	if p.is(")") {
-		p.fail(t, "there is nothing in the brackets")
-	}
-	return p.expression()
 }
 
 func (p *parser) name(t token) *node {

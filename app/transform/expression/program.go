@@ -218,4 +218,3 @@ func Assignment(src string) (name, expr string, err error) {
 	}
 	return name, src[i+1:], nil
 }
-

@@ -588,5 +588,10 @@ func fromJSON(s string, to connectors.Type, f *Format) (any, error) {
 	if err != nil || !json.Valid([]byte(s)) {
 		return nil, refuse(s, "JSON")
 	}
+	if class(to.Kind) == connectors.Int64 || to.Kind == connectors.Uint64 {
+		if order, ok := Compare(d, d.Trunc()); !ok || order != 0 {
+			return nil, refuse(s, "an integer")
+		}
+	}
 	return Convert(d, connectors.Type{Kind: connectors.Numeric}, to, f)
 }

@@ -236,7 +236,7 @@ func (d Duration) AddTo(ts arrow.Timestamp) (arrow.Timestamp, error) {
 func Regular(ts arrow.Timestamp) error {
 	switch {
 	case ts == connectors.TimestampInfinity || ts == connectors.TimestampMinInfinity:
-		return errors.New("an infinite timestamp cannot be calculated with")
+		return errors.New("the timestamp is infinite")
 	case connectors.IsInvalidTimestamp(ts):
 		return errors.New(string(connectors.AppendTimestamp(nil, ts, ' ')) + " is in no calendar")
 	}
@@ -247,7 +247,7 @@ func Regular(ts arrow.Timestamp) error {
 func RegularDate(d arrow.Date32) error {
 	switch {
 	case d == connectors.DateInfinity || d == connectors.DateMinusInfinity:
-		return errors.New("an infinite date cannot be calculated with")
+		return errors.New("the date is infinite")
 	case connectors.IsInvalidDate(d):
 		return errors.New(string(connectors.AppendDate(nil, d)) + " is in no calendar")
 	}
@@ -316,9 +316,13 @@ func mul(a, b int64) (int64, bool) {
 
 // quoted is a value in a message, cut where it is long.
 func quoted(s string) string {
+	return strconv.Quote(shortened(s))
+}
+
+func shortened(s string) string {
 	const limit = 60
 	if len(s) > limit {
-		s = strings.ToValidUTF8(s[:limit], "") + "…"
+		return strings.ToValidUTF8(s[:limit], "") + "…"
 	}
-	return strconv.Quote(s)
+	return s
 }

@@ -325,20 +325,32 @@ func (f *Format) render(ts arrow.Timestamp, zoned bool, offset int) (string, err
 	return b.String(), nil
 }
 
-// plain takes the grouping out of a number's text and gives it a point.
+// plain takes the grouping out of a number's text and gives it a point; it is
+// empty where the text has another format.
 func (f *Format) plain(s string) string {
 	s = strings.TrimSpace(s)
 	if f == nil {
 		return s
 	}
-	if f.thousands != "" {
-		s = strings.ReplaceAll(s, f.thousands, "")
+	point := "."
+	if f.decimal != "" {
+		point = f.decimal
 	}
-	if f.decimal != "" && f.decimal != "." {
-		if strings.Contains(s, ".") {
-			return s + " with a point" // not a number in this format
+	whole, fraction, has := strings.Cut(s, point)
+	if f.thousands != "" && strings.Contains(whole, f.thousands) {
+		groups := strings.Split(strings.TrimLeft(whole, "+-"), f.thousands)
+		for i, g := range groups {
+			if i == 0 && (g == "" || len(g) > 3) || i > 0 && i < len(groups)-1 && len(g) != 3 && len(g) != 2 || i == len(groups)-1 && len(g) != 3 {
+				return "" // no number is grouped like this
+			}
 		}
-		s = strings.Replace(s, f.decimal, ".", 1)
+		whole = strings.ReplaceAll(whole, f.thousands, "")
 	}
-	return s
+	if point != "." && strings.Contains(s, ".") && f.thousands != "." || strings.Contains(fraction, ".") {
+		return ""
+	}
+	if has {
+		return whole + "." + fraction
+	}
+	return whole
 }

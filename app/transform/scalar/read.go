@@ -217,7 +217,14 @@ func appender(builder array.Builder, t connectors.Type) func(v any) error {
 	case *array.Date32Builder:
 		return func(v any) error { b.Append(v.(arrow.Date32)); return nil }
 	case *array.Time64Builder:
-		return func(v any) error { b.Append(v.(arrow.Time64)); return nil }
+		return func(v any) error {
+			us := v.(arrow.Time64)
+			if !t.Wide && (us < 0 || int64(us) > Day) {
+				return errors.New(quoted(Text(us)) + " is not a time of day")
+			}
+			b.Append(us)
+			return nil
+		}
 	case *array.TimestampBuilder:
 		return func(v any) error {
 			if in, ok := v.(Instant); ok {
@@ -266,11 +273,11 @@ func fitDecimal(d *Decimal, t connectors.Type) (*Decimal, error) {
 		return nan, nil
 	}
 	if d.form != finite {
-		return nil, ErrInfinite
+		return nil, errors.New(shortened(d.String()) + " does not fit " + t.String())
 	}
 	r := d.Rescale(t.Scale)
 	if r.Precision() > t.Precision {
-		return nil, errors.New(d.String() + " does not fit " + t.String())
+		return nil, errors.New(shortened(d.String()) + " does not fit " + t.String())
 	}
 	return r, nil
 }
