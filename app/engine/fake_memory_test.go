@@ -97,12 +97,11 @@ func inside(w *connectors.Window, r record) bool {
 	if w == nil {
 		return true
 	}
-	v, ok := r[w.Column]
-	if !ok && w.Nulls {
+	if _, ok := r[w.Column]; !ok && w.Nulls {
 		return true
 	}
 	for _, name := range append([]string{w.Column}, w.Or...) {
-		v, ok = r[name]
+		v, ok := r[name]
 		if ok && (w.Lower == nil || v >= w.Lower.Text) && (w.Upper == nil || v <= w.Upper.Text) {
 			return true
 		}

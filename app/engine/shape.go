@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -109,14 +110,11 @@ func columnList(columns []connectors.Column) string {
 	if len(columns) == 0 {
 		return "nothing"
 	}
-	text := ""
+	texts := make([]string, len(columns))
 	for i, c := range columns {
-		if i > 0 {
-			text += ", "
-		}
-		text += c.Name + " " + c.Type.String()
+		texts[i] = c.Name + " " + c.Type.String()
 	}
-	return text
+	return strings.Join(texts, ", ")
 }
 
 // reshapeHeld makes the load's columns those that the target holds, and follows
