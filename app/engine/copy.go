@@ -46,7 +46,9 @@ type tableCopy struct {
 	gained            bool
 	kept              counted  // the chunks of this run
 	landed            *outcome // the load lasts and is recorded; what follows it does not undo it
-	checked, compared bool     // of what follows it
+	changes           []model.SchemaChange
+	checks            []model.QualityCheck
+	checked, compared bool // of what follows it
 
 	mu       sync.Mutex
 	replaced map[string]int64 // values, by column and reason
@@ -95,7 +97,7 @@ func (c *tableCopy) do(ctx context.Context) TableReport {
 		Table: name, Target: c.stat.Target, Status: c.stat.Status, Mode: c.stat.Mode,
 		RowsRead: c.stat.RowsExtracted, RowsLoaded: c.stat.RowsLoadedAnalytics, RowsFiltered: c.stat.RowsFiltered, DeadLetters: c.stat.RowsFailed, RowsDeleted: c.stat.RowsDeleted,
 		Retries: c.tries.total, WatermarkBefore: c.stat.WatermarkBefore, WatermarkAfter: c.stat.WatermarkAfter,
-		DurationMS: c.stat.DurationMS, Error: c.stat.ErrorMessage, Err: err,
+		DurationMS: c.stat.DurationMS, Error: c.stat.ErrorMessage, Err: err, Changes: c.changes, Checks: c.checks,
 	}
 	for _, n := range c.replaced {
 		report.ValuesReplaced += n

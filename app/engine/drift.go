@@ -182,12 +182,14 @@ func (j *Job) driftPolicy() model.DriftPolicy {
 func (c *tableCopy) judge(ctx context.Context) error {
 	d := c.drift
 	var frozen []string
+	c.changes = nil // of this attempt
 	for _, change := range d.changes {
 		does := c.does(change)
 		if does == model.DriftFreeze {
 			frozen = append(frozen, describeChange(change))
 		}
 		if change.RunID == c.run.ID {
+			c.changes = append(c.changes, change)
 			c.log(ctx, slog.LevelWarn, "the source's schema has changed: "+describeChange(change))
 		}
 		switch change.Kind {

@@ -22,6 +22,9 @@ func TestNewColumnsArrive(t *testing.T) {
 	b.targetIs("orders", "id=1 n=0 note=mine", "id=2 n=10", "id=3 n=20 note=default") // row 3 is at the watermark
 	b.changesAre("column_added note applied done")
 	hasWarning(t, r, "note", "read NULL", "full refresh")
+	if found := r.Tables[0].Changes; len(found) != 1 || found[0].Kind != model.ColumnAdded {
+		t.Errorf("the report has the changes %+v", found)
+	}
 	if b.to.alters != 1 {
 		t.Errorf("%d alterations, want 1", b.to.alters)
 	}

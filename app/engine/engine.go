@@ -118,6 +118,10 @@ type TableReport struct {
 	DurationMS      int64           `json:"duration_ms"`
 	Error           string          `json:"error"`
 	Err             error           `json:"-"`
+	// Changes are those that this run was the first to find, Checks what the
+	// quality checks found.
+	Changes []model.SchemaChange `json:"schema_changes,omitempty"`
+	Checks  []model.QualityCheck `json:"checks,omitempty"`
 }
 
 // Event is a step of progress. Rows and Bytes count what was read so far, in

@@ -45,6 +45,7 @@ func (c *tableCopy) checkQuality(ctx context.Context) {
 			c.log(ctx, slog.LevelWarn, fmt.Sprintf("%s %s: %s", q.Type, q.Status, q.Message))
 		}
 	}
+	c.checks = checks
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 	defer cancel()
 	if err := c.engine.State.SaveQuality(end, checks); err != nil {

@@ -61,6 +61,9 @@ func TestDeadLettersBreachTheRowCount(t *testing.T) {
 		table.touch(2, 2, record{"n": "1"})
 		r := b.mustSucceed()
 		b.checksAre(fmt.Sprintf("row_count %s 2 1 ", c.status), "null_check passed 0 0 ")
+		if found := r.Tables[0].Checks; len(found) != 2 || found[0].Status != c.status {
+			t.Errorf("the report has the checks %+v", found)
+		}
 		hasWarning(t, r, "row_count", "2 rows were to be loaded", "1 of them")
 	}
 }
