@@ -178,6 +178,11 @@ func (in *intake) cast(arr arrow.Array, from connectors.Type, id int) (arrow.Arr
 		arr.Retain()
 		return arr, nil
 	}
+	if simple {
+		if out, err := widenNumbers(arr, c.stored); out != nil || err != nil {
+			return out, err
+		}
+	}
 	b := array.NewBuilder(memory.DefaultAllocator, c.stored.Arrow())
 	defer b.Release()
 	b.Reserve(arr.Len())
@@ -288,4 +293,86 @@ func floorDiv(a, b int64) int64 {
 		return q
 	}
 	return a/b - 1
+}
+
+// widenNumbers brings integers and floats into a wider form; nil where it is not
+// about that.
+func widenNumbers(arr arrow.Array, to connectors.Type) (arrow.Array, error) {
+	if f, ok := arr.(*array.Float32); ok && to.Kind == connectors.Float64 {
+		b := array.NewFloat64Builder(memory.DefaultAllocator)
+		defer b.Release()
+		b.Reserve(f.Len())
+		for i := range f.Len() {
+			if f.IsNull(i) {
+				b.AppendNull()
+			} else {
+				b.UnsafeAppend(float64(f.Value(i)))
+			}
+		}
+		return b.NewArray(), nil
+	}
+	value := integers(arr)
+	b := array.NewBuilder(memory.DefaultAllocator, to.Arrow())
+	defer b.Release()
+	if value == nil || !to.Kind.IsInteger() {
+		return nil, nil
+	}
+	put, low, high := integerSink(b)
+	b.Reserve(arr.Len())
+	for i := range arr.Len() {
+		if arr.IsNull(i) {
+			b.AppendNull()
+			continue
+		}
+		v := value(i)
+		if v < low || v > high {
+			return nil, fmt.Errorf("%d is beyond %s", v, to)
+		}
+		put(v)
+	}
+	return b.NewArray(), nil
+}
+
+// integers reads an array of integers that an int64 holds, nil for another.
+func integers(arr arrow.Array) func(i int) int64 {
+	switch a := arr.(type) {
+	case *array.Int8:
+		return func(i int) int64 { return int64(a.Value(i)) }
+	case *array.Int16:
+		return func(i int) int64 { return int64(a.Value(i)) }
+	case *array.Int32:
+		return func(i int) int64 { return int64(a.Value(i)) }
+	case *array.Int64:
+		return func(i int) int64 { return a.Value(i) }
+	case *array.Uint8:
+		return func(i int) int64 { return int64(a.Value(i)) }
+	case *array.Uint16:
+		return func(i int) int64 { return int64(a.Value(i)) }
+	case *array.Uint32:
+		return func(i int) int64 { return int64(a.Value(i)) }
+	}
+	return nil
+}
+
+// integerSink appends integers to a builder, within its bounds.
+func integerSink(b array.Builder) (put func(int64), low, high int64) {
+	switch b := b.(type) {
+	case *array.Int8Builder:
+		return func(v int64) { b.Append(int8(v)) }, math.MinInt8, math.MaxInt8
+	case *array.Int16Builder:
+		return func(v int64) { b.Append(int16(v)) }, math.MinInt16, math.MaxInt16
+	case *array.Int32Builder:
+		return func(v int64) { b.Append(int32(v)) }, math.MinInt32, math.MaxInt32
+	case *array.Int64Builder:
+		return b.Append, math.MinInt64, math.MaxInt64
+	case *array.Uint8Builder:
+		return func(v int64) { b.Append(uint8(v)) }, 0, math.MaxUint8
+	case *array.Uint16Builder:
+		return func(v int64) { b.Append(uint16(v)) }, 0, math.MaxUint16
+	case *array.Uint32Builder:
+		return func(v int64) { b.Append(uint32(v)) }, 0, math.MaxUint32
+	case *array.Uint64Builder:
+		return func(v int64) { b.Append(uint64(v)) }, 0, math.MaxInt64
+	}
+	return nil, 0, -1
 }

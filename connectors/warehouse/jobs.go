@@ -130,7 +130,7 @@ func (s *storage) perform(ctx context.Context, t table, name string, now time.Ti
 		return Done{}, t.readError(fail(ctx, name, t.name, err))
 	}
 	j := &job{txn: x, now: now, done: Done{Table: t.name, Job: name}}
-	if err = t.sweep(x.keep()); err == nil {
+	if err = t.sweep(x.keep(), anyToken); err == nil {
 		err = work(j)
 	}
 	if err == nil {

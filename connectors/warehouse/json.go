@@ -40,7 +40,40 @@ var errJSON = errors.New("it is no JSON object as Arus writes it")
 // decode appends the object; columns that it lacks are null.
 func (d *rowDecoder) decode(s string) error {
 	d.row++
-	i, n := skipSpace(s, 0), 0
+	n := 0
+	err := eachMember(s, func(name, literal string) error {
+		at := n // the names stand in the order of the columns, unless someone wrote the row
+		if n++; at >= len(d.columns) || d.columns[at].Name != name {
+			var known bool
+			if at, known = d.index[name]; !known {
+				return nil
+			}
+		}
+		if d.seen[at] == d.row {
+			return fmt.Errorf("column %s stands there twice", name)
+		}
+		d.seen[at] = d.row
+		if literal == "null" && d.columns[at].Type.Kind != connectors.JSON {
+			d.null[at]()
+		} else if err := d.put[at](literal); err != nil {
+			return fmt.Errorf("column %s: %w", name, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for at, row := range d.seen {
+		if row != d.row {
+			d.null[at]()
+		}
+	}
+	return nil
+}
+
+// eachMember gives the names and the literals of an object.
+func eachMember(s string, member func(name, literal string) error) error {
+	i := skipSpace(s, 0)
 	if i >= len(s) || s[i] != '{' {
 		return errJSON
 	}
@@ -50,7 +83,6 @@ func (d *rowDecoder) decode(s string) error {
 		if err != nil {
 			return err
 		}
-		// The names stand in the order of the columns, unless someone wrote the row.
 		name, err := unquote(s[i:end])
 		if err != nil {
 			return err
@@ -62,36 +94,15 @@ func (d *rowDecoder) decode(s string) error {
 		if end, err = scanValue(s, i); err != nil {
 			return err
 		}
-		at := n
-		if at >= len(d.columns) || d.columns[at].Name != name {
-			var known bool
-			if at, known = d.index[name]; !known {
-				at = -1
-			}
+		if err := member(name, s[i:end]); err != nil {
+			return err
 		}
-		if at >= 0 {
-			if d.seen[at] == d.row {
-				return fmt.Errorf("column %s stands there twice", name)
-			}
-			d.seen[at] = d.row
-			if literal := s[i:end]; literal == "null" && d.columns[at].Type.Kind != connectors.JSON {
-				d.null[at]()
-			} else if err := d.put[at](literal); err != nil {
-				return fmt.Errorf("column %s: %w", name, err)
-			}
-		}
-		n++
 		if i = skipSpace(s, end); i < len(s) && s[i] == ',' {
 			i = skipSpace(s, i+1)
 		}
 	}
 	if i >= len(s) || skipSpace(s, i+1) != len(s) {
 		return errJSON
-	}
-	for at, row := range d.seen {
-		if row != d.row {
-			d.null[at]()
-		}
 	}
 	return nil
 }
@@ -175,6 +186,15 @@ func jsonPutter(t connectors.Type, builder array.Builder) func(string) error {
 			return put(s)
 		}
 	}
+	// A column that is a decimal now may have been an integer when the row landed.
+	digits := func(put func(string) error) func(string) error {
+		return func(literal string) error {
+			if strings.HasPrefix(literal, `"`) {
+				return text(put)(literal)
+			}
+			return put(literal)
+		}
+	}
 	switch b := builder.(type) {
 	case *array.BooleanBuilder:
 		return func(s string) error {
@@ -205,13 +225,13 @@ func jsonPutter(t connectors.Type, builder array.Builder) func(string) error {
 	case *array.Float64Builder:
 		return floatPutter(64, b.Append)
 	case *array.Decimal128Builder:
-		return text(func(s string) error {
+		return digits(func(s string) error {
 			v, err := connectors.ParseDecimal128(s, t.Precision, t.Scale)
 			b.Append(v)
 			return err
 		})
 	case *array.Decimal256Builder:
-		return text(func(s string) error {
+		return digits(func(s string) error {
 			v, err := connectors.ParseDecimal256(s, t.Precision, t.Scale)
 			b.Append(v)
 			return err
@@ -223,10 +243,14 @@ func jsonPutter(t connectors.Type, builder array.Builder) func(string) error {
 				return nil
 			}
 		}
-		return text(func(s string) error {
+		plain := func(s string) error {
 			b.Append(s)
 			return nil
-		})
+		}
+		if t.Kind == connectors.Numeric {
+			return digits(plain)
+		}
+		return text(plain)
 	case *array.BinaryBuilder:
 		return text(func(s string) error {
 			v, err := base64.StdEncoding.DecodeString(s)

@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"arus/connectors"
+	"arus/connectors/warehouse/schema"
 )
 
 // Table describes a target without the metadata columns.
@@ -48,6 +49,8 @@ func (d *Destination) Begin(ctx context.Context, req connectors.LoadRequest) (co
 	switch {
 	case req.Mode == connectors.Retain || req.Mode == connectors.Remove:
 		return d.beginRetain(ctx, req)
+	case req.Resume != "" && req.Mode == connectors.Replace:
+		return d.beginParts(ctx, req)
 	case req.Raw != nil:
 		return d.beginRaw(ctx, req)
 	}
@@ -159,7 +162,7 @@ func (l *load) open(ctx context.Context) error {
 	}
 	now := l.storage.now()
 	if l.existed = l.table.exists(); !l.existed {
-		if err := l.table.sweep(nil); err != nil {
+		if err := l.table.sweep(nil, tokenName(l.req)); err != nil {
 			return err
 		}
 		layout, err := newLayout(wanted, nil)
@@ -172,18 +175,12 @@ func (l *load) open(ctx context.Context) error {
 	if l.txn, err = l.table.begin(ctx); err != nil {
 		return l.table.readError(fail(ctx, "open", l.table.name, err))
 	}
-	if err := l.table.sweep(l.txn.keep()); err != nil {
+	if err := l.table.sweep(l.txn.keep(), tokenName(l.req)); err != nil {
 		return err
 	}
 	current := l.txn.layout
-	next := wanted
-	if current.table.Loaded && l.req.Mode == connectors.Replace {
-		if sameShape(wanted, current.table) {
-			next = current.table
-		} else {
-			next.Version, next.Incarnation = current.table.Version+1, current.table.Incarnation+1
-		}
-	} else if next, err = l.extend(current); err != nil {
+	next, err := l.settle(wanted, current)
+	if err != nil {
 		return err
 	}
 	if l.req.Mode == connectors.Replace {
@@ -203,6 +200,19 @@ func (l *load) open(ctx context.Context) error {
 		return err
 	}
 	return l.txn.setSchema(ctx, layout, now)
+}
+
+// settle gives the schema that the load brings about: the table's own when that
+// can stay.
+func (l *load) settle(wanted *schema.Table, current *layout) (*schema.Table, error) {
+	if !current.table.Loaded || l.req.Mode != connectors.Replace {
+		return l.extend(current)
+	}
+	if sameShape(wanted, current.table) {
+		return current.table, nil
+	}
+	wanted.Version, wanted.Incarnation = current.table.Version+1, current.table.Incarnation+1
+	return wanted, nil
 }
 
 // nextPart numbers a new file.

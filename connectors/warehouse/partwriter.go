@@ -34,6 +34,7 @@ type partWriter struct {
 	layout *layout
 	day    int64
 	policy duplicate
+	prefix string // of the files' names
 	number func() int64
 	// done takes over a finished part with the keys of its rows, by row.
 	done func(ctx context.Context, p *part, w *partWriter) error
@@ -69,7 +70,7 @@ func (w *partWriter) start() error {
 	if w.day != noDay {
 		dir = path.Join(archiveDir, dayName(w.day))
 	}
-	w.part.file = path.Join(dir, fmt.Sprintf("%d.parquet", id))
+	w.part.file = path.Join(dir, fmt.Sprintf("%s%d.parquet", w.prefix, id))
 	if err := w.table.fs.MkdirAll(w.table.file(dir)); err != nil {
 		return err
 	}

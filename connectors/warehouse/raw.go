@@ -84,6 +84,7 @@ func (d *Destination) beginRaw(ctx context.Context, req connectors.LoadRequest) 
 // rawWriter adds rows to a staging table.
 type rawWriter struct {
 	*load
+	token     string
 	run       [16]byte
 	extracted time.Time
 	base      int64 // the number of the last row before
@@ -108,6 +109,7 @@ func (d *Destination) beginStaging(ctx context.Context, req connectors.LoadReque
 
 func (w *rawWriter) start(ctx context.Context) error {
 	l := w.load
+	w.token = tokenName(l.req)
 	l.req = connectors.LoadRequest{Target: l.req.Raw.Table, Columns: rawColumns(), Key: []string{rawID}, Mode: connectors.Merge, RunID: l.req.RunID}
 	var err error
 	if l.existed = l.table.exists(); l.existed {
@@ -120,10 +122,13 @@ func (w *rawWriter) start(ctx context.Context) error {
 				Err: errors.New("it is a table, but not a staging table"), Hint: "rename the table or the source",
 			}
 		}
-		if err := l.table.sweep(l.txn.keep()); err != nil {
+		if err := l.table.sweep(l.txn.keep(), w.token); err != nil {
 			return err
 		}
 	} else {
+		if err := l.table.sweep(nil, w.token); err != nil {
+			return err
+		}
 		layout, err := newLayout(rawSchema(l.table.name), nil)
 		if err != nil {
 			return err
@@ -154,19 +159,8 @@ func (w *rawWriter) addRows(ctx context.Context, n int, data func(i int) []byte)
 	if n == 0 {
 		return nil
 	}
-	ids := array.NewInt64Builder(memory.DefaultAllocator)
-	runs := array.NewFixedSizeBinaryBuilder(memory.DefaultAllocator, &arrow.FixedSizeBinaryType{ByteWidth: 16})
-	at := array.NewTimestampBuilder(memory.DefaultAllocator, &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"})
-	rows := array.NewStringBuilder(memory.DefaultAllocator)
-	now := arrow.Timestamp(w.extracted.UnixMicro())
-	for i := range n {
-		ids.Append(w.next + int64(i))
-		runs.Append(w.run[:])
-		at.Append(now)
-		rows.Append(string(data(i)))
-	}
+	arrays := rawArrays(n, w.next, w.run, w.extracted, data)
 	w.next += int64(n)
-	arrays := []arrow.Array{ids.NewArray(), runs.NewArray(), at.NewArray(), rows.NewArray()}
 	defer releaseAll(arrays)
 	w.in.row = w.next - 1
 	w.rows += int64(n)
@@ -174,6 +168,21 @@ func (w *rawWriter) addRows(ctx context.Context, n int, data func(i int) []byte)
 		return w.parts.write(ctx, arrays, n, nil)
 	}
 	return w.writeLive(ctx, arrays, n)
+}
+
+// rawArrays are the columns of n rows of a staging table.
+func rawArrays(n int, first int64, run [16]byte, extracted time.Time, data func(i int) []byte) []arrow.Array {
+	ids := array.NewInt64Builder(memory.DefaultAllocator)
+	runs := array.NewFixedSizeBinaryBuilder(memory.DefaultAllocator, &arrow.FixedSizeBinaryType{ByteWidth: 16})
+	at := array.NewTimestampBuilder(memory.DefaultAllocator, &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"})
+	rows := array.NewStringBuilder(memory.DefaultAllocator)
+	for i := range n {
+		ids.Append(first + int64(i))
+		runs.Append(run[:])
+		at.Append(arrow.Timestamp(extracted.UnixMicro()))
+		rows.Append(string(data(i)))
+	}
+	return []arrow.Array{ids.NewArray(), runs.NewArray(), at.NewArray(), rows.NewArray()}
 }
 
 // Write adds the batch's rows to the staging table. A careful load tries the typed

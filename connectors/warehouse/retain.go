@@ -69,7 +69,7 @@ func (l *retainLoad) start(ctx context.Context) error {
 		return err
 	}
 	l.in.given = l.txn.layout.key
-	return l.table.sweep(l.txn.keep())
+	return l.table.sweep(l.txn.keep(), anyToken)
 }
 
 // Write notes keys.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -175,8 +176,16 @@ func (t table) tryLock() (*os.File, error) {
 }
 
 // sweep removes the files that are not current: keep has the names of those that
-// are, below the table's directory. The table is locked.
-func (t table) sweep(keep map[string]bool) error {
+// are, below the table's directory. The parts of the load with the given token
+// stay, with anyToken those of all loads. The table is locked.
+func (t table) sweep(keep map[string]bool, token string) error {
+	keep = maps.Clone(keep)
+	if keep == nil {
+		keep = map[string]bool{}
+	}
+	if err := t.keepParts(keep, token); err != nil {
+		return err
+	}
 	for _, dir := range []string{"", archiveDir, snapshotDir, partsDir} {
 		entries, err := t.fs.ReadDir(t.file(dir))
 		if errors.Is(err, fs.ErrNotExist) {
@@ -234,10 +243,10 @@ func (t table) removeEmpty() {
 
 // removeAborted removes a directory in which no table came to be.
 func (t table) removeAborted() {
-	if t.exists() {
+	if t.exists() || fileExists(t.file(partsDir)) {
 		return
 	}
-	_ = t.sweep(nil)
+	_ = t.sweep(nil, anyToken)
 	t.removeEmpty()
 	_ = t.fs.Remove(t.file(lockName))
 	_ = t.fs.Remove(t.path) // with files of somebody else in it, it stays

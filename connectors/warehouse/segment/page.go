@@ -152,7 +152,11 @@ func (d *pageData) append(builder array.Builder, t connectors.Type, levels []byt
 	case *array.TimestampBuilder:
 		numbers(b, d.values.Int64(), x, levels, at, n, func(v int64) arrow.Timestamp { return arrow.Timestamp(v) })
 	case *array.Decimal128Builder:
-		if t.Precision <= maxShort {
+		switch {
+		case t.Precision <= maxTiny:
+			numbers(b, d.values.Int32(), x, levels, at, n, wideDecimal)
+			return nil
+		case t.Precision <= maxShort:
 			numbers(b, d.values.Int64(), x, levels, at, n, longDecimal)
 			return nil
 		}

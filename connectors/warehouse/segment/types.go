@@ -14,8 +14,11 @@ import (
 	"arus/connectors"
 )
 
-// maxShort is how many digits of a decimal an INT64 holds.
-const maxShort = 18
+// How many digits of a decimal an INT32 and an INT64 hold.
+const (
+	maxTiny  = 9
+	maxShort = 18
+)
 
 // nodeOf is the Parquet type of a logical type.
 func nodeOf(t connectors.Type) (parquet.Node, error) {
@@ -44,6 +47,8 @@ func nodeOf(t connectors.Type) (parquet.Node, error) {
 		return parquet.Leaf(parquet.DoubleType), nil
 	case connectors.Decimal:
 		switch {
+		case t.Precision <= maxTiny:
+			return parquet.Decimal(t.Scale, t.Precision, parquet.Int32Type), nil
 		case t.Precision <= maxShort:
 			return parquet.Decimal(t.Scale, t.Precision, parquet.Int64Type), nil
 		case t.Precision <= connectors.MaxDecimal128:
@@ -119,7 +124,10 @@ func valuer(arr arrow.Array) (func(i int) parquet.Value, error) {
 	case *array.Float64:
 		return func(i int) parquet.Value { return parquet.DoubleValue(a.Value(i)) }, nil
 	case *array.Decimal128:
-		if a.DataType().(*arrow.Decimal128Type).Precision <= maxShort {
+		switch p := a.DataType().(*arrow.Decimal128Type).Precision; {
+		case p <= maxTiny:
+			return func(i int) parquet.Value { return parquet.Int32Value(tinyDecimal(a.Value(i))) }, nil
+		case p <= maxShort:
 			return func(i int) parquet.Value { return parquet.Int64Value(shortDecimal(a.Value(i))) }, nil
 		}
 		return func(i int) parquet.Value { return parquet.FixedLenByteArrayValue(putDecimal128(a.Value(i))) }, nil
@@ -141,8 +149,25 @@ func valuer(arr arrow.Array) (func(i int) parquet.Value, error) {
 	return nil, fmt.Errorf("no Parquet form for Arrow type %s", arr.DataType())
 }
 
-// minShort stands for NaN among decimals of up to 18 digits.
-const minShort = -1 << 63
+// minTiny and minShort stand for NaN among decimals of up to 9 and 18 digits.
+const (
+	minTiny  = -1 << 31
+	minShort = -1 << 63
+)
+
+func tinyDecimal(n decimal128.Num) int32 {
+	if n == connectors.DecimalNaN128 {
+		return minTiny
+	}
+	return int32(n.LowBits())
+}
+
+func wideDecimal(v int32) decimal128.Num {
+	if v == minTiny {
+		return connectors.DecimalNaN128
+	}
+	return decimal128.FromI64(int64(v))
+}
 
 func shortDecimal(n decimal128.Num) int64 {
 	if n == connectors.DecimalNaN128 {
