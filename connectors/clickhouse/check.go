@@ -44,7 +44,12 @@ func check(ctx context.Context, cfg connectors.Config, opts connectors.CheckOpti
 	t.db = &db{database: cfg.Database, address: cfg.Address(), user: options.Auth.Username, secret: cfg.Password}
 	t.cluster = cfg.Options["cluster"]
 	if err == nil {
-		options.DialContext = dialing(cfg, h)
+		security, _ := tlsConfig(cfg) // configure has asked before
+		if security != nil {
+			h.Policy = connectors.TLSRequired
+			security = h.Watch(security)
+		}
+		options.DialContext = dialing(h.Dial, security, options.DialTimeout)
 	}
 	t.LookUp(ctx)
 	refused := t.Connect(ctx, h, func(ctx context.Context) error { return t.tryConnect(ctx, &options) })
@@ -87,27 +92,6 @@ func check(ctx context.Context, cfg connectors.Config, opts connectors.CheckOpti
 		return time.Unix(seconds, int64(500*time.Millisecond)), t.fail(ctx, "ask the time of", t.address, "", err)
 	})
 	return t.List()
-}
-
-// dialing dials as configure's own function does, and is watched.
-func dialing(cfg connectors.Config, h *connectors.Handshake) func(context.Context, string) (net.Conn, error) {
-	security, _ := tlsConfig(cfg) // configure has asked before
-	if security != nil {
-		h.Policy = connectors.TLSRequired
-		security = h.Watch(security)
-	}
-	return func(ctx context.Context, address string) (net.Conn, error) {
-		conn, err := h.Dial(ctx, "tcp", address)
-		if err != nil || security == nil {
-			return conn, err
-		}
-		secure := tls.Client(conn, security)
-		if err := secure.HandshakeContext(ctx); err != nil {
-			_ = conn.Close()
-			return nil, err
-		}
-		return secure, nil
-	}
 }
 
 func (t *test) tryConnect(ctx context.Context, options *ch.Options) (err error) {

@@ -41,6 +41,7 @@ type db struct {
 
 	conn   driver.Conn
 	closed atomic.Bool
+	connectors.Sockets
 }
 
 // open connects once, so that a wrong configuration is found here and the
@@ -52,6 +53,8 @@ func open(ctx context.Context, cfg connectors.Config) (*db, error) {
 	}
 	d := &db{database: cfg.Database, address: cfg.Address(), user: options.Auth.Username, secret: cfg.Password}
 	d.cluster = cfg.Options["cluster"]
+	security, _ := tlsConfig(cfg) // configure has asked before
+	options.DialContext = dialing(d.Dial, security, options.DialTimeout)
 	if d.conn, err = ch.Open(&options); err != nil {
 		return nil, d.connectError(ctx, err)
 	}
@@ -120,8 +123,7 @@ func configure(cfg connectors.Config) (ch.Options, error) {
 	default:
 		return invalid("give lz4 or none", "compression is %q", text)
 	}
-	security, err := tlsConfig(cfg)
-	if err != nil {
+	if _, err := tlsConfig(cfg); err != nil {
 		return invalid("", "%w", err)
 	}
 	address := net.JoinHostPort(cfg.Host, strconv.Itoa(cmp.Or(cfg.Port, defaultPort)))
@@ -134,15 +136,25 @@ func configure(cfg connectors.Config) (ch.Options, error) {
 		ReadTimeout:  readTimeout,
 		MaxOpenConns: maxOpen,
 		MaxIdleConns: maxIdle,
-		DialContext: func(ctx context.Context, address string) (net.Conn, error) {
-			ctx, cancel := context.WithTimeout(ctx, timeout)
-			defer cancel()
-			if security != nil {
-				return (&tls.Dialer{Config: security}).DialContext(ctx, "tcp", address)
-			}
-			return (&net.Dialer{}).DialContext(ctx, "tcp", address)
-		},
 	}, nil
+}
+
+// dialing dials by a function, and speaks TLS over what that gives unless security is nil.
+func dialing(dial func(ctx context.Context, network, address string) (net.Conn, error), security *tls.Config, timeout time.Duration) func(context.Context, string) (net.Conn, error) {
+	return func(ctx context.Context, address string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		conn, err := dial(ctx, "tcp", address)
+		if err != nil || security == nil {
+			return conn, err
+		}
+		secure := tls.Client(conn, security)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
+		return secure, nil
+	}
 }
 
 // tlsConfig follows libpq's names: require encrypts without checking unless a

@@ -197,7 +197,7 @@ func (l *load) stageGone(ctx context.Context, from connectors.TableRef, columns 
 			whole = withTime(batch, all, l.req.SyncedAt)
 			defer whole.Release()
 		}
-		rows, err := rowsJSON(whole, all)
+		rows, err := l.feed.rowsJSON(whole, all)
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"math/bits"
+	"slices"
 	"unsafe"
 
 	chproto "github.com/ClickHouse/ch-go/proto"
@@ -30,13 +31,15 @@ type encoder struct {
 	first int64 // of DateTime64 in microseconds, of Date32 in days
 	last  int64
 
-	nulls  []byte
-	data   []byte
-	texts  []string
-	arena  []byte // texts that are written here
-	rows   int
-	began  [4]int
-	append func(arrow.Array) error
+	nulls []byte
+	data  []byte
+	texts []string
+	arena []byte // texts that are written here
+
+	pointers []*string // to the texts being sent
+	rows     int
+	began    [4]int
+	append   func(arrow.Array) error
 }
 
 func newEncoder(v version, c connectors.Column, native string) (*encoder, error) {
@@ -127,23 +130,29 @@ func (e *encoder) reset() {
 	e.nulls, e.data, e.texts, e.arena, e.rows = e.nulls[:0], e.data[:0], e.texts[:0], e.arena[:0], 0
 }
 
-// fill moves the values into the driver's column.
-func (e *encoder) fill(to chcolumn.Interface) error {
-	if e.to.base != "String" {
-		return to.Decode(chproto.NewReader(io.MultiReader(bytes.NewReader(e.nulls), bytes.NewReader(e.data))), e.rows)
+// fill moves the values of some rows into the driver's column.
+func (e *encoder) fill(to chcolumn.Interface, from, until int) error {
+	var nulls []byte
+	if e.to.nullable {
+		nulls = e.nulls[from:until]
 	}
-	var err error
+	if e.to.base != "String" {
+		width := len(e.data) / e.rows
+		return to.Decode(chproto.NewReader(io.MultiReader(bytes.NewReader(nulls), bytes.NewReader(e.data[from*width:until*width]))), until-from)
+	}
+	texts := e.texts[from:until]
 	if !e.to.nullable {
-		_, err = to.Append(e.texts)
+		_, err := to.Append(texts)
 		return err
 	}
-	pointers := make([]*string, len(e.texts))
-	for i := range e.texts {
-		if e.nulls[i] == 0 {
-			pointers[i] = &e.texts[i]
+	e.pointers = slices.Grow(e.pointers[:0], len(texts))[:len(texts)]
+	for i := range texts {
+		e.pointers[i] = nil
+		if nulls[i] == 0 {
+			e.pointers[i] = &texts[i]
 		}
 	}
-	_, err = to.Append(pointers)
+	_, err := to.Append(e.pointers)
 	return err
 }
 

@@ -63,7 +63,7 @@ func TestModernTypes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := e.fill(to); err != nil {
+			if err := e.fill(to, 0, e.rows); err != nil {
 				t.Fatal(err)
 			}
 			var got []string

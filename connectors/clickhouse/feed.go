@@ -27,6 +27,8 @@ type feed struct {
 	careful bool           // each batch arrives, or is refused, before the next
 
 	rows int64
+	text []byte // of the batch's rows as JSON
+	ends []int  // of each of them
 }
 
 // write takes a batch over. With care, one that is refused leaves nothing behind.
@@ -40,7 +42,7 @@ func (f *feed) write(ctx context.Context, batch arrow.RecordBatch) error {
 	var staged arrow.RecordBatch
 	if f.raw != nil {
 		var err error
-		if staged, err = rowsJSON(batch, f.columns); err != nil {
+		if staged, err = f.rowsJSON(batch, f.columns); err != nil {
 			batch.Release()
 			return err
 		}
@@ -94,16 +96,23 @@ func (f *feed) close() {
 }
 
 // rowsJSON turns a batch into rows of the staging table.
-func rowsJSON(batch arrow.RecordBatch, columns []connectors.Column) (arrow.RecordBatch, error) {
+func (f *feed) rowsJSON(batch arrow.RecordBatch, columns []connectors.Column) (arrow.RecordBatch, error) {
 	if int(batch.NumCols()) != len(columns) {
 		return nil, fmt.Errorf("a batch has %d columns instead of %d", batch.NumCols(), len(columns))
 	}
+	f.text, f.ends = f.text[:0], f.ends[:0]
+	for i := range int(batch.NumRows()) {
+		f.text = connectors.AppendRowJSON(f.text, batch, columns, i)
+		f.ends = append(f.ends, len(f.text))
+	}
 	builder := array.NewStringBuilder(memory.DefaultAllocator)
 	defer builder.Release()
-	var row []byte
-	for i := range int(batch.NumRows()) {
-		row = connectors.AppendRowJSON(row[:0], batch, columns, i)
-		builder.BinaryBuilder.Append(row)
+	builder.Reserve(len(f.ends))
+	builder.ReserveData(len(f.text))
+	from := 0
+	for _, end := range f.ends {
+		builder.BinaryBuilder.Append(f.text[from:end])
+		from = end
 	}
 	rows := builder.NewArray()
 	defer rows.Release()

@@ -21,6 +21,7 @@ const (
 	insertRows  = 512 << 10
 	insertBytes = 24 << 20
 	sharedBytes = 8 << 20
+	sentRows    = 32 << 10 // that travel at a time, so that the driver's memory stays small and is used again
 )
 
 // partsPatience is how long an INSERT waits for the server's merges.
@@ -284,9 +285,16 @@ func (w *inserter) send(ctx context.Context, full *block) (err error) {
 	if len(columns) != len(encoders) {
 		return fmt.Errorf("the server takes %d columns instead of %d", len(columns), len(encoders))
 	}
-	for i, e := range encoders {
-		if err := e.fill(columns[i]); err != nil {
-			return err
+	for from := 0; from < full.rows; from += sentRows {
+		if from > 0 { // the server puts the pieces of one INSERT together again
+			if err := batch.Flush(); err != nil {
+				return err
+			}
+		}
+		for i, e := range encoders {
+			if err := e.fill(columns[i], from, min(from+sentRows, full.rows)); err != nil {
+				return err
+			}
 		}
 	}
 	return batch.Send()
