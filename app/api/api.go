@@ -60,10 +60,10 @@ func (a *API) Handler() http.Handler {
 		}
 		if len(allowed) > 0 {
 			w.Header().Set("Allow", strings.Join(allowed, ", "))
-			writeError(w, http.StatusMethodNotAllowed, apiError{Code: "METHOD_NOT_ALLOWED", Message: r.Method + " is not possible here, " + strings.Join(allowed, ", ") + " is"})
+			writeError(w, http.StatusMethodNotAllowed, Error{Code: "METHOD_NOT_ALLOWED", Message: r.Method + " is not possible here, " + strings.Join(allowed, ", ") + " is"})
 			return
 		}
-		writeError(w, http.StatusNotFound, apiError{Code: codeNotFound, Message: "there is nothing at " + r.URL.Path})
+		writeError(w, http.StatusNotFound, Error{Code: codeNotFound, Message: "there is nothing at " + r.URL.Path})
 	})
 	return mux
 }

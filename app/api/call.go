@@ -221,6 +221,9 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(b.Bytes())
 }
 
+// total says beside a bare list how many items there are.
+func (c *call) total(n int) { c.w.Header().Set("X-Total-Count", strconv.Itoa(n)) }
+
 // stamp is a time in an answer: null when it is zero.
 func stamp(t time.Time) *time.Time {
 	if t.IsZero() {

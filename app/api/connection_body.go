@@ -1,6 +1,8 @@
 package api
 
 import (
+	"maps"
+
 	"arus/app/control"
 	"arus/app/model"
 	"arus/connectors"
@@ -74,9 +76,7 @@ func (b connectionBody) apply(registry connectors.Registry, cfg *connectors.Conf
 	}
 	options := map[string]string{}
 	if b.Params == nil || b.URI != nil && *b.URI != "" {
-		for k, v := range cfg.Options {
-			options[k] = v
-		}
+		maps.Copy(options, cfg.Options)
 	} else {
 		for _, k := range control.TLSOptionKeys() {
 			if v, ok := cfg.Options[k]; ok {
@@ -84,9 +84,7 @@ func (b connectionBody) apply(registry connectors.Registry, cfg *connectors.Conf
 			}
 		}
 	}
-	for k, v := range b.Params {
-		options[k] = v
-	}
+	maps.Copy(options, b.Params)
 	put := func(key, value string) {
 		if options[key] = value; value == "" {
 			delete(options, key)

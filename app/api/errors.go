@@ -27,18 +27,18 @@ const (
 	codeInternal   = "INTERNAL_ERROR"
 )
 
-// apiError is what the error envelope holds.
-type apiError struct {
+// Error is what the error envelope holds.
+type Error struct {
 	Code    string             `json:"code"`
 	Message string             `json:"message"`
 	Fields  []model.FieldError `json:"fields,omitempty"`
 	Hint    string             `json:"hint,omitempty"`
 }
 
-func writeError(w http.ResponseWriter, status int, e apiError) {
+func writeError(w http.ResponseWriter, status int, e Error) {
 	writeJSON(w, status, struct {
-		Status string   `json:"status"`
-		Error  apiError `json:"error"`
+		Status string `json:"status"`
+		Error  Error  `json:"error"`
 	}{"error", e})
 }
 
@@ -64,29 +64,29 @@ type discoveryError struct{ error }
 func (e discoveryError) Unwrap() error { return e.error }
 
 // Status is the one place where errors become HTTP statuses, codes and words.
-func Status(err error) (int, apiError) {
-	say := func(status int, code string) (int, apiError) {
-		return status, apiError{Code: code, Message: err.Error()}
+func Status(err error) (int, Error) {
+	say := func(status int, code string) (int, Error) {
+		return status, Error{Code: code, Message: err.Error()}
 	}
 	if forbidden, ok := errors.AsType[*auth.ForbiddenError](err); ok {
-		return http.StatusForbidden, apiError{Code: codeForbidden, Message: forbidden.Error()}
+		return http.StatusForbidden, Error{Code: codeForbidden, Message: forbidden.Error()}
 	}
 	if limit, ok := errors.AsType[*auth.LimitError](err); ok {
-		return http.StatusTooManyRequests, apiError{Code: codeLimited, Message: limit.Error()}
+		return http.StatusTooManyRequests, Error{Code: codeLimited, Message: limit.Error()}
 	}
 	if invalid, ok := errors.AsType[*control.InvalidError](err); ok {
-		return http.StatusUnprocessableEntity, apiError{Code: codeInvalid, Message: invalid.Error(), Fields: invalid.Faults}
+		return http.StatusUnprocessableEntity, Error{Code: codeInvalid, Message: invalid.Error(), Fields: invalid.Faults}
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return say(http.StatusRequestEntityTooLarge, codeTooLarge)
 	}
 	switch {
 	case errors.Is(err, auth.ErrSignIn):
-		return http.StatusUnauthorized, apiError{Code: codeAuth, Message: auth.ErrSignIn.Error()}
+		return http.StatusUnauthorized, Error{Code: codeAuth, Message: auth.ErrSignIn.Error()}
 	case errors.Is(err, auth.ErrCredentials):
 		return say(http.StatusUnauthorized, codeAuth)
 	case errors.Is(err, control.ErrNotFound):
-		return http.StatusNotFound, apiError{Code: codeNotFound, Message: "there is nothing of this id or name here"}
+		return http.StatusNotFound, Error{Code: codeNotFound, Message: "there is nothing of this id or name here"}
 	case errors.Is(err, control.ErrRunActive), errors.Is(err, control.ErrRunState), errors.Is(err, control.ErrConflict),
 		errors.Is(err, control.ErrInUse), errors.Is(err, control.ErrOwnAccount):
 		return say(http.StatusConflict, codeConflict)
@@ -96,7 +96,7 @@ func Status(err error) (int, apiError) {
 		return say(http.StatusServiceUnavailable, codeStopping)
 	}
 	if status, code, ok := connectorStatus(err); ok {
-		e := apiError{Code: code, Message: err.Error()}
+		e := Error{Code: code, Message: err.Error()}
 		if c, ok := errors.AsType[*connectors.Error](err); ok {
 			e.Hint = c.Hint
 		}
@@ -106,9 +106,9 @@ func Status(err error) (int, apiError) {
 		return status, e
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return http.StatusServiceUnavailable, apiError{Code: codeStopping, Message: "the request was given up before it was done"}
+		return http.StatusServiceUnavailable, Error{Code: codeStopping, Message: "the request was given up before it was done"}
 	}
-	return http.StatusInternalServerError, apiError{Code: codeInternal, Message: "a fault of the program; its log says more"}
+	return http.StatusInternalServerError, Error{Code: codeInternal, Message: "a fault of the program; its log says more"}
 }
 
 // connectorStatus is what the databases at the ends said.

@@ -17,16 +17,13 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	"golang.org/x/crypto/bcrypt"
 	_ "modernc.org/sqlite" // makes the source's file
 
 	"arus/app/auth"
 	"arus/app/control"
+	"arus/app/control/controltest"
 	"arus/app/model"
-	"arus/app/secret"
-	"arus/app/store"
 	"arus/connectors"
-	"arus/connectors/all"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -91,22 +88,10 @@ func newBundle(t testing.TB) *bundle {
 	t.Helper()
 	b := &bundle{t: t, at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), users: map[model.Role]model.User{}, tokens: map[string]connectors.Secret{}}
 	dir := t.TempDir()
-	st, err := store.Open(t.Context(), filepath.Join(dir, "data"), store.Options{Now: b.now})
-	b.must(err)
-	ring, err := secret.Load(st.Dir(), "")
-	b.must(err)
 	log := slog.New(slog.NewTextHandler(lockedWriter{b}, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	b.service = control.New(control.Parts{
-		Store: st, Ring: ring, Registry: all.Registry(), Now: b.now, Log: log,
-		Getenv: func(string) string { return "" }, Passwords: auth.NewPasswords(bcrypt.MinCost),
-	})
-	t.Cleanup(func() {
-		if err := errors.Join(b.service.Stop(context.Background()), st.Close()); err != nil {
-			t.Error(err)
-		}
-	})
+	b.service = controltest.Open(t, filepath.Join(dir, "data"), b.now, log)
 	b.handler = (&API{Control: b.service, Log: log, Now: b.now, Version: "test", Started: b.at, Ready: func() bool { return true }}).Handler()
-	b.admin = auth.WithActor(t.Context(), auth.CLI("test"))
+	b.admin = controltest.Admin(t)
 	b.fill(dir)
 	return b
 }
@@ -224,7 +209,7 @@ func (b *bundle) do(as, method, path, body string) answer {
 	var envelope struct {
 		Status string
 		Data   any
-		Error  apiError
+		Error  Error
 	}
 	if json.Unmarshal(text, &envelope) == nil {
 		a.data, a.code = envelope.Data, envelope.Error.Code

@@ -39,7 +39,7 @@ func describe(table []route, version string) object {
 	}
 	d.schemas["Error"] = object{
 		"type": "object", "required": []string{"status", "error"},
-		"properties": object{"status": object{"const": "error"}, "error": d.schema(reflect.TypeFor[apiError]())},
+		"properties": object{"status": object{"const": "error"}, "error": d.schema(reflect.TypeFor[Error]())},
 	}
 	return object{
 		"openapi": "3.1.0",
@@ -93,7 +93,7 @@ func querySchema(name string) object {
 		return object{"type": "integer", "minimum": 0}
 	case "days":
 		return object{"type": "integer", "minimum": 1, "maximum": 30}
-	case "wait", "add":
+	case "wait", "add", "open":
 		return object{"type": "boolean"}
 	}
 	return object{"type": "string"}

@@ -5,6 +5,7 @@ import "arus/app/control"
 type backfillBody struct {
 	From     string   `json:"from"`
 	FromDate string   `json:"from_date"`
+	To       string   `json:"to"`
 	Tables   []string `json:"tables"`
 }
 
@@ -30,5 +31,5 @@ func pipelineBackfill(c *call) (any, error) {
 	if err := c.err(); err != nil {
 		return nil, err
 	}
-	return c.start(control.RunRequest{Pipeline: id, BackfillFrom: from, Tables: body.Tables})
+	return c.start(control.RunRequest{Pipeline: id, BackfillFrom: from, BackfillTo: body.To, Tables: body.Tables})
 }

@@ -25,10 +25,11 @@ func pipelineRuns(c *call) (any, error) {
 			return nil, err
 		}
 	}
-	runs, _, err := c.Control.ListRuns(c.ctx, filter)
+	runs, total, err := c.Control.ListRuns(c.ctx, filter)
 	if err != nil {
 		return nil, err
 	}
+	c.total(total)
 	views := make([]runItem, len(runs))
 	for i, r := range runs {
 		views[i] = runView(r, p.Name)

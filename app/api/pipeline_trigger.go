@@ -8,6 +8,8 @@ import (
 
 type triggerBody struct {
 	FullRefresh bool     `json:"full_refresh"`
+	Reconcile   bool     `json:"reconcile"` // compare the keys of both sides too
+	Force       bool     `json:"force"`     // whatever the pipeline it depends on has done
 	Tables      []string `json:"tables"`
 }
 
@@ -41,7 +43,7 @@ func pipelineTrigger(c *call) (any, error) {
 	if err := c.decode(&body); err != nil {
 		return nil, err
 	}
-	return c.start(control.RunRequest{Pipeline: id, FullRefresh: body.FullRefresh, Tables: body.Tables})
+	return c.start(control.RunRequest{Pipeline: id, FullRefresh: body.FullRefresh, Reconcile: body.Reconcile, Force: body.Force, Tables: body.Tables})
 }
 
 // start starts a run and answers at once, or with wait=true when it is over.

@@ -3,6 +3,7 @@ package api
 import (
 	"arus/app/auth"
 	"arus/app/control"
+	"arus/app/model"
 )
 
 // routes is every path of the API: who may, what is done, what goes in and
@@ -76,6 +77,17 @@ func routes() []route {
 		{"GET", "/api/pipelines/{id}/scripts/{script_id}", auth.Read, scriptGet, "A script", "", nil, scriptItem{}},
 		{"PUT", "/api/pipelines/{id}/scripts/{script_id}", auth.EditScripts, scriptUpdate, "Change a script", "", scriptBody{}, scriptItem{}},
 		{"DELETE", "/api/pipelines/{id}/scripts/{script_id}", auth.EditScripts, scriptDelete, "Remove a script", "", nil, deletedAnswer{}},
+
+		{"GET", "/api/pipelines/{id}/dead-letters", auth.ReadRows, letterList, "The dead letters of a pipeline", "table run_id " + paging, nil, []letterItem{}},
+		{"GET", "/api/pipelines/{id}/dead-letters/{letter_id}", auth.ReadRows, letterGet, "A dead letter", "", nil, letterItem{}},
+		{"POST", "/api/pipelines/{id}/dead-letters/retry", auth.EditDeadLetters, letterRetry, "Load dead letters again", "", lettersBody{}, triggerAnswer{}},
+		{"POST", "/api/pipelines/{id}/dead-letters/drop", auth.EditDeadLetters, letterDrop, "Delete dead letters for good", "", lettersBody{}, droppedAnswer{}},
+		{"POST", "/api/pipelines/{id}/rebuild", auth.RunPipelines, pipelineRebuild, "Make targets anew from their raw rows", "", rebuildBody{}, triggerAnswer{}},
+
+		{"GET", "/api/quality", auth.Read, qualityList, "The quality checks, newest first", "pipeline_id run_id table status " + paging, nil, qualityPage{}},
+		{"GET", "/api/schema-changes", auth.Read, changeList, "What changed at the sources, newest first", "pipeline_id table status open " + paging, nil, changePage{}},
+		{"POST", "/api/schema-changes/{id}/apply", auth.EditPipelines, changeApply, "Let the next run follow a change", "", nil, model.SchemaChange{}},
+		{"POST", "/api/schema-changes/{id}/ignore", auth.EditPipelines, changeIgnore, "Leave a change alone", "", nil, model.SchemaChange{}},
 
 		{"GET", "/api/runs", auth.Read, runList, "The runs, newest first", "status pipeline_id " + paging, nil, runPage{}},
 		{"GET", "/api/runs/stats/daily", auth.Read, runStatsDaily, "Runs and rows by day, in UTC", "days", nil, []control.DailyStats{}},

@@ -95,6 +95,16 @@ func samples() map[string]sample {
 		"PUT /api/pipelines/{id}/scripts/{script_id}":    {path: "/api/pipelines/{pipeline}/scripts/{script}", wrong: "/api/pipelines/{other}/scripts/{script}", body: `{"name":"mask2"}`, wants: `"name":"mask2"`},
 		"DELETE /api/pipelines/{id}/scripts/{script_id}": {path: "/api/pipelines/{pipeline}/scripts/{script}", wrong: "/api/pipelines/{other}/scripts/{script}", wants: `"deleted":true`},
 
+		"GET /api/pipelines/{id}/dead-letters":             {path: "/api/pipelines/{pipeline}/dead-letters", wants: `"data":[]`},
+		"GET /api/pipelines/{id}/dead-letters/{letter_id}": {path: "/api/pipelines/{pipeline}/dead-letters/{none}", status: 404},
+		"POST /api/pipelines/{id}/dead-letters/retry":      {path: "/api/pipelines/{pipeline}/dead-letters/retry", body: `{}`, status: 422, wrong: none, wants: "all=true"},
+		"POST /api/pipelines/{id}/dead-letters/drop":       {path: "/api/pipelines/{pipeline}/dead-letters/drop", body: `{"all":true}`, wants: `"dropped":0`},
+		"POST /api/pipelines/{id}/rebuild":                 {path: "/api/pipelines/{pipeline}/rebuild", status: 422, wants: "raw rows"},
+		"GET /api/quality":                                 {wrong: none, wants: `"check_type":"row_count"`},
+		"GET /api/schema-changes":                          {wrong: none, wants: `"changes":[]`},
+		"POST /api/schema-changes/{id}/apply":              {status: 404},
+		"POST /api/schema-changes/{id}/ignore":             {status: 404},
+
 		"GET /api/runs":              {path: "/api/runs?status=success", wrong: none, wants: `"pipeline_name":"orders"`},
 		"GET /api/runs/stats/daily":  {wrong: none, wants: `"run_count":2,"failed":1,"total_rows":2`},
 		"GET /api/runs/{id}":         {path: "/api/runs/{run}", wants: `"per_table":[{"table":"orders"`},

@@ -69,8 +69,8 @@ func realPath(path string) string {
 	}
 	rest := ""
 	for at := abs; ; at = filepath.Dir(at) {
-		if real, err := filepath.EvalSymlinks(at); err == nil {
-			return filepath.Join(real, rest)
+		if found, err := filepath.EvalSymlinks(at); err == nil {
+			return filepath.Join(found, rest)
 		}
 		if filepath.Dir(at) == at {
 			return abs

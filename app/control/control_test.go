@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -42,7 +41,7 @@ func setup(t *testing.T) *bundle {
 		t.Fatal(err)
 	}
 	b.Service = New(Parts{
-		Store: st, Ring: ring, Registry: connectorlist.Registry(), Now: now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Store: st, Ring: ring, Registry: connectorlist.Registry(), Now: now, Log: slog.New(slog.DiscardHandler),
 		Getenv: func(string) string { return "" }, Passwords: auth.NewPasswords(bcrypt.MinCost),
 	})
 	b.admin = auth.WithActor(t.Context(), auth.CLI("test"))

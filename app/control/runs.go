@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"arus/app/auth"
@@ -214,12 +215,9 @@ func (s *Service) RunStats(ctx context.Context, days int) ([]DailyStats, error) 
 
 // words lists the members of an enumeration for a message.
 func words[T ~string](list []T) string {
-	text := ""
+	all := make([]string, len(list))
 	for i, w := range list {
-		if i > 0 {
-			text += ", "
-		}
-		text += string(w)
+		all[i] = string(w)
 	}
-	return text
+	return strings.Join(all, ", ")
 }
