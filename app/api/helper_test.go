@@ -142,10 +142,10 @@ func (b *bundle) fill(dir string) {
 		b.t.Fatalf("the failing run of the fixture: %+v", report)
 	}
 	content := "def transform(row):\n    return row\n"
-	b.script, err = b.service.AddScript(b.admin, b.pipeline.ID, control.ScriptInput{Name: ptr("mask"), Content: &content})
+	b.script, err = b.service.AddScript(b.admin, b.pipeline.ID, control.ScriptInput{Name: new("mask"), Content: &content})
 	b.must(err)
 	slack := model.TargetSlack
-	b.target, err = b.service.AddTarget(b.admin, control.TargetInput{Name: ptr("ops"), Type: &slack, Config: map[string]string{"webhook_url": hookSecret}})
+	b.target, err = b.service.AddTarget(b.admin, control.TargetInput{Name: new("ops"), Type: &slack, Config: map[string]string{"webhook_url": hookSecret}})
 	b.must(err)
 	b.link, err = b.service.AddLink(b.admin, b.pipeline.ID, b.target.ID, nil)
 	b.must(err)
@@ -174,7 +174,8 @@ func (b *bundle) fill(dir string) {
 	b.mu.Unlock()
 }
 
-func ptr[T any](v T) *T { return &v }
+//go:fix inline
+func ptr[T any](v T) *T { return new(v) }
 
 // answer is what came back.
 type answer struct {

@@ -78,8 +78,14 @@ func TestPasswords(t *testing.T) {
 		given connectors.Secret
 		want  bool
 	}{
-		{hash, "correct horse", true}, {hash, "wrong horse", false}, {hash, "", false}, {"", "no account has this one", false},
-		{"", "", false}, {longHash, long, true}, {longHash, long + "y", false}, {"no hash", "x", false},
+		{hash, "correct horse", true},
+		{hash, "wrong horse", false},
+		{hash, "", false},
+		{"", "no account has this one", false},
+		{"", "", false},
+		{longHash, long, true},
+		{longHash, long + "y", false},
+		{"no hash", "x", false},
 	}
 	for i, tc := range tests {
 		if got, err := p.Matches(t.Context(), tc.hash, tc.given); got != tc.want || err != nil {

@@ -231,8 +231,12 @@ func TestSignInSaysTheSameToEverybody(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, c := range []Credentials{
-		{Email: "ann@example.com", Password: "wrong password"}, {Email: "nobody@example.com", Password: password},
-		{Email: "off@example.com", Password: password}, {Email: u.ID, Password: password}, {}, {Email: strings.Repeat("x", 10_000), Password: password},
+		{Email: "ann@example.com", Password: "wrong password"},
+		{Email: "nobody@example.com", Password: password},
+		{Email: "off@example.com", Password: password},
+		{Email: u.ID, Password: password},
+		{},
+		{Email: strings.Repeat("x", 10_000), Password: password},
 	} {
 		c.Address = string(rune('a' + i))
 		if _, err := b.Login(t.Context(), c); !errors.Is(err, auth.ErrCredentials) {
@@ -327,16 +331,17 @@ func TestAuditSaysWhatChangedAndNoSecret(t *testing.T) {
 	}
 }
 
-func ptr[T any](v T) *T { return &v }
+//go:fix inline
+func ptr[T any](v T) *T { return new(v) }
 
 func TestTargetsKeepTheSecretsThatAreLeftBlank(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	target, err := b.AddTarget(b.admin, TargetInput{Name: ptr("ops"), Type: ptr(model.TargetSlack), Config: map[string]string{"webhook_url": "https://hooks.example/x"}})
+	target, err := b.AddTarget(b.admin, TargetInput{Name: new("ops"), Type: ptr(model.TargetSlack), Config: map[string]string{"webhook_url": "https://hooks.example/x"}})
 	if err != nil || len(target.Config) != 0 {
 		t.Fatalf("%+v, %v", target, err)
 	}
-	if _, err := b.UpdateTarget(b.admin, target.ID, TargetInput{Name: ptr("ops2"), Config: map[string]string{"webhook_url": ""}}); err != nil {
+	if _, err := b.UpdateTarget(b.admin, target.ID, TargetInput{Name: new("ops2"), Config: map[string]string{"webhook_url": ""}}); err != nil {
 		t.Fatal(err)
 	}
 	got, secrets, err := b.TargetSecrets(b.admin, target.ID)
@@ -346,7 +351,7 @@ func TestTargetsKeepTheSecretsThatAreLeftBlank(t *testing.T) {
 	if _, err := b.UpdateTarget(b.admin, target.ID, TargetInput{Type: ptr(model.TargetSMTP)}); err == nil {
 		t.Error("another type with the settings of the first")
 	}
-	if _, err := b.AddTarget(b.admin, TargetInput{Name: ptr("x"), Type: ptr(model.TargetType("fax")), Config: map[string]string{"n": "1"}}); err == nil {
+	if _, err := b.AddTarget(b.admin, TargetInput{Name: new("x"), Type: ptr(model.TargetType("fax")), Config: map[string]string{"n": "1"}}); err == nil {
 		t.Error("an unknown type is taken")
 	}
 }
@@ -364,7 +369,7 @@ func TestRotatedKeyOpensEverything(t *testing.T) {
 	if _, err := b.AddDestination(b.admin, DestinationInput{Name: "dwh", Connection: cfg}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.AddTarget(b.admin, TargetInput{Name: ptr("ops"), Type: ptr(model.TargetSlack), Config: map[string]string{"webhook_url": "https://hooks.example/x"}}); err != nil {
+	if _, err := b.AddTarget(b.admin, TargetInput{Name: new("ops"), Type: ptr(model.TargetSlack), Config: map[string]string{"webhook_url": "https://hooks.example/x"}}); err != nil {
 		t.Fatal(err)
 	}
 	b.user(t, "ann@example.com", model.RoleViewer)

@@ -64,8 +64,13 @@ func TargetFields(t TargetType) []TargetField {
 		return []TargetField{{Name: "url", Secret: true, Required: true, URL: true}, {Name: "secret", Secret: true}}
 	case TargetSMTP:
 		return []TargetField{
-			{Name: "host", Required: true}, {Name: "port"}, {Name: "security"}, {Name: "username"},
-			{Name: "password", Secret: true}, {Name: "from", Required: true}, {Name: "to", Required: true},
+			{Name: "host", Required: true},
+			{Name: "port"},
+			{Name: "security"},
+			{Name: "username"},
+			{Name: "password", Secret: true},
+			{Name: "from", Required: true},
+			{Name: "to", Required: true},
 		}
 	}
 	return nil

@@ -130,8 +130,10 @@ func (s *Store) Reseal(ctx context.Context, fn func(sealed string) (string, erro
 	type sealed struct{ id, value string }
 	err = s.write(ctx, func(tx *sql.Tx) error {
 		for _, column := range []struct{ table, id, name string }{
-			{"arus_config_sources", "id", "password_enc"}, {"arus_config_destinations", "id", "password_enc"},
-			{"arus_config_notification_targets", "id", "secrets_enc"}, {"arus_config_keys", "name", "sealed"},
+			{"arus_config_sources", "id", "password_enc"},
+			{"arus_config_destinations", "id", "password_enc"},
+			{"arus_config_notification_targets", "id", "secrets_enc"},
+			{"arus_config_keys", "name", "sealed"},
 		} {
 			list, err := collect(ctx, tx, func(row scanner) (v sealed, err error) {
 				err = row.Scan(&v.id, &v.value)
