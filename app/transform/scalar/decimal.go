@@ -11,8 +11,8 @@ import (
 // Decimal is an exact decimal number, NaN, or an infinity (a numeric column may
 // hold those). Decimals are never changed once made.
 type Decimal struct {
-	coef  big.Int // value * 10^scale
-	scale int     // digits after the point, never negative
+	coef  *big.Int // value * 10^scale; never changed; nil unless finite
+	scale int      // digits after the point, never negative
 	form  decimalForm
 }
 
@@ -37,23 +37,19 @@ var (
 )
 
 var (
-	nan  = &Decimal{form: notNumber}
-	ten  = big.NewInt(10)
-	half = big.NewInt(2)
+	nan = &Decimal{form: notNumber}
+	ten = big.NewInt(10)
+	two = big.NewInt(2)
 )
 
-// NewDecimal is coef / 10^scale.
+// NewDecimal is coef / 10^scale; it takes coef over.
 func NewDecimal(coef *big.Int, scale int) *Decimal {
-	d := &Decimal{scale: scale}
-	d.coef.Set(coef)
-	return d
+	return &Decimal{coef: coef, scale: scale}
 }
 
 // DecimalOf is the decimal of an integer.
 func DecimalOf(v int64) *Decimal {
-	d := &Decimal{}
-	d.coef.SetInt64(v)
-	return d
+	return &Decimal{coef: big.NewInt(v)}
 }
 
 // ParseDecimal reads [-+]digits[.digits][e[-+]digits], NaN and infinities, exactly.
@@ -83,16 +79,16 @@ func ParseDecimal(s string) (*Decimal, error) {
 	if len(digits) > maxDigits {
 		return nil, ErrTooLong
 	}
-	d := &Decimal{scale: len(fraction) - exponent}
-	d.coef.SetString(digits, 10)
+	coef, _ := new(big.Int).SetString(digits, 10)
 	if strings.HasPrefix(whole, "-") {
-		d.coef.Neg(&d.coef)
+		coef.Neg(coef)
 	}
-	if d.scale < 0 {
-		d.coef.Mul(&d.coef, pow10(-d.scale))
-		d.scale = 0
+	scale := len(fraction) - exponent
+	if scale < 0 {
+		coef.Mul(coef, pow10(-scale))
+		scale = 0
 	}
-	return d, nil
+	return &Decimal{coef: coef, scale: scale}, nil
 }
 
 // DecimalOfFloat is the shortest decimal that reads back as f, of 32 or 64 bits.
@@ -112,14 +108,29 @@ func DecimalOfFloat(f float64, bits int) *Decimal {
 	return d
 }
 
-func pow10(n int) *big.Int { return new(big.Int).Exp(ten, big.NewInt(int64(n)), nil) }
+// powers are those of ten that nearly all decimals need.
+var powers = func() (p [64]*big.Int) {
+	p[0] = big.NewInt(1)
+	for i := 1; i < len(p); i++ {
+		p[i] = new(big.Int).Mul(p[i-1], ten)
+	}
+	return p
+}()
+
+// pow10 is not the caller's to change.
+func pow10(n int) *big.Int {
+	if n < len(powers) {
+		return powers[n]
+	}
+	return new(big.Int).Exp(ten, big.NewInt(int64(n)), nil)
+}
 
 // scaled is the coefficient at a scale that is not smaller.
 func (d *Decimal) scaled(scale int) *big.Int {
 	if scale == d.scale {
-		return &d.coef
+		return d.coef
 	}
-	return new(big.Int).Mul(&d.coef, pow10(scale-d.scale))
+	return new(big.Int).Mul(d.coef, pow10(scale-d.scale))
 }
 
 // special settles an operation in which a or b is not finite.
@@ -137,9 +148,7 @@ func checked(coef *big.Int, scale int) (*Decimal, error) {
 	if coef.BitLen() > maxDigits*10/3 {
 		return nil, ErrTooLong
 	}
-	d := &Decimal{scale: scale}
-	d.coef.Set(coef)
-	return d, nil
+	return &Decimal{coef: coef, scale: scale}, nil
 }
 
 // Add is a + b at the larger scale.
@@ -165,7 +174,7 @@ func Mul(a, b *Decimal) (*Decimal, error) {
 	if d, settled, err := special(a, b); settled {
 		return d, err
 	}
-	return checked(new(big.Int).Mul(&a.coef, &b.coef), a.scale+b.scale)
+	return checked(new(big.Int).Mul(a.coef, b.coef), a.scale+b.scale)
 }
 
 // Div is a / b at the given scale, rounded half to even.
@@ -176,8 +185,8 @@ func Div(a, b *Decimal, scale int) (*Decimal, error) {
 	if b.coef.Sign() == 0 {
 		return nil, ErrDivision
 	}
-	num := new(big.Int).Mul(&a.coef, pow10(scale+b.scale))
-	return checked(divHalfEven(num, new(big.Int).Mul(&b.coef, pow10(a.scale))), scale)
+	num := new(big.Int).Mul(a.coef, pow10(scale+b.scale))
+	return checked(divHalfEven(num, new(big.Int).Mul(b.coef, pow10(a.scale))), scale)
 }
 
 // FloorDiv is the greatest integer not above a / b.
@@ -220,7 +229,7 @@ func divHalfEven(a, b *big.Int) *big.Int {
 	if r.Sign() == 0 {
 		return q
 	}
-	twice := new(big.Int).Mul(r, half)
+	twice := new(big.Int).Mul(r, two)
 	switch c := twice.CmpAbs(b); {
 	case c > 0, c == 0 && q.Bit(0) == 1:
 		if a.Sign() == b.Sign() {
@@ -243,7 +252,7 @@ func (d *Decimal) Pow(n int64) (*Decimal, error) {
 	if n*int64(max(d.coef.BitLen(), 1)) > maxDigits*10/3 || n > maxDigits || n*int64(d.scale) > maxDigits {
 		return nil, ErrTooLong
 	}
-	return checked(new(big.Int).Exp(&d.coef, big.NewInt(n), nil), d.scale*int(n))
+	return checked(new(big.Int).Exp(d.coef, big.NewInt(n), nil), d.scale*int(n))
 }
 
 // Neg is -d.
@@ -256,9 +265,7 @@ func (d *Decimal) Neg() *Decimal {
 	case notNumber:
 		return d
 	}
-	n := &Decimal{scale: d.scale}
-	n.coef.Neg(&d.coef)
-	return n
+	return &Decimal{coef: new(big.Int).Neg(d.coef), scale: d.scale}
 }
 
 // Sign is -1, 0 or 1; 0 for NaN.
@@ -285,11 +292,11 @@ func (d *Decimal) Scale() int { return d.scale }
 
 // Precision is the number of digits, those after the point included.
 func (d *Decimal) Precision() int {
-	return max(len(new(big.Int).Abs(&d.coef).Text(10)), d.scale, 1)
+	return max(len(new(big.Int).Abs(d.coef).Text(10)), d.scale, 1)
 }
 
-// Coefficient is the integer d * 10^Scale.
-func (d *Decimal) Coefficient() *big.Int { return &d.coef }
+// Coefficient is the integer d * 10^Scale of a finite d, not the caller's to change.
+func (d *Decimal) Coefficient() *big.Int { return d.coef }
 
 // Compare orders two decimals; ok is false when one is NaN.
 func Compare(a, b *Decimal) (order int, ok bool) {
@@ -317,13 +324,10 @@ func (d *Decimal) Rescale(scale int) *Decimal {
 	if d.form != finite || d.scale == scale {
 		return d
 	}
-	r := &Decimal{scale: scale}
 	if scale > d.scale {
-		r.coef.Set(d.scaled(scale))
-	} else {
-		r.coef.Set(divHalfEven(&d.coef, pow10(d.scale-scale)))
+		return &Decimal{coef: d.scaled(scale), scale: scale}
 	}
-	return r
+	return &Decimal{coef: divHalfEven(d.coef, pow10(d.scale-scale)), scale: scale}
 }
 
 // RoundTo rounds half to even to n digits after the point; a negative n rounds
@@ -333,9 +337,8 @@ func (d *Decimal) RoundTo(n int) *Decimal {
 		return d.Rescale(max(n, 0))
 	}
 	n = max(n, -maxDigits)
-	r := &Decimal{}
-	r.coef.Mul(divHalfEven(&d.coef, pow10(d.scale-n)), pow10(-n))
-	return r
+	q := divHalfEven(d.coef, pow10(d.scale-n))
+	return &Decimal{coef: q.Mul(q, pow10(-n))}
 }
 
 // Trunc is the whole part.
@@ -343,9 +346,7 @@ func (d *Decimal) Trunc() *Decimal {
 	if d.form != finite || d.scale == 0 {
 		return d
 	}
-	r := &Decimal{}
-	r.coef.Quo(&d.coef, pow10(d.scale))
-	return r
+	return &Decimal{coef: new(big.Int).Quo(d.coef, pow10(d.scale))}
 }
 
 // Floor is the greatest integer not above d.
@@ -353,9 +354,7 @@ func (d *Decimal) Floor() *Decimal {
 	if d.form != finite || d.scale == 0 {
 		return d
 	}
-	r := &Decimal{}
-	r.coef.Set(floorDiv(&d.coef, pow10(d.scale)))
-	return r
+	return &Decimal{coef: floorDiv(d.coef, pow10(d.scale))}
 }
 
 // Int64 is the whole part as an int64.
@@ -389,7 +388,7 @@ func (d *Decimal) String() string {
 	case minusInfinity:
 		return "-Infinity"
 	}
-	digits := new(big.Int).Abs(&d.coef).Text(10)
+	digits := new(big.Int).Abs(d.coef).Text(10)
 	if d.scale > 0 {
 		if pad := d.scale + 1 - len(digits); pad > 0 {
 			digits = strings.Repeat("0", pad) + digits

@@ -169,11 +169,11 @@ func (d *Duration) addUnit(amount *Decimal, unit string, iso, inTime bool) bool 
 		field, size = &d.Days, 7
 	case iso && unit == "D" || unit == "d" || unit == "day":
 		field = &d.Days
-	case iso && unit == "H" || unit == "h" || unit == "hour" || unit == "hr":
+	case iso && inTime && unit == "H" || unit == "h" || unit == "hour" || unit == "hr":
 		field, size = &d.Micros, Hour
 	case iso && inTime && unit == "M" || unit == "m" || unit == "min" || unit == "minute":
 		field, size = &d.Micros, Minute
-	case iso && unit == "S" || unit == "s" || unit == "sec" || unit == "second":
+	case iso && inTime && unit == "S" || unit == "s" || unit == "sec" || unit == "second":
 		field, size = &d.Micros, Second
 	case unit == "ms" || unit == "millisecond":
 		field, size = &d.Micros, 1000

@@ -196,7 +196,7 @@ func appender(builder array.Builder, t connectors.Type) func(v any) error {
 				b.Append(connectors.DecimalNaN128)
 				return nil
 			}
-			b.Append(decimal128.FromBigInt(&d.coef))
+			b.Append(decimal128.FromBigInt(d.coef))
 			return nil
 		}
 	case *array.Decimal256Builder:
@@ -209,7 +209,7 @@ func appender(builder array.Builder, t connectors.Type) func(v any) error {
 				b.Append(connectors.DecimalNaN256)
 				return nil
 			}
-			b.Append(decimal256.FromBigInt(&d.coef))
+			b.Append(decimal256.FromBigInt(d.coef))
 			return nil
 		}
 	case *array.BinaryBuilder:
