@@ -75,6 +75,10 @@ type PipelineOptions struct {
 	Quality          QualityOptions `json:"quality,omitzero"`
 	RunAfterUpstream bool           `json:"run_after_upstream,omitempty"` // a success of the pipeline in DependsOn starts this one
 	RawRetentionDays int            `json:"raw_retention_days,omitempty"` // 0: raw rows are kept
+
+	Timezone       string  `json:"timezone,omitempty"`        // of the schedule; empty: as the runtime setting timezone says
+	Misfire        Misfire `json:"misfire,omitempty"`         // empty: run once
+	OverdueSeconds int     `json:"overdue_seconds,omitempty"` // after so long without a success it is overdue; 0: after two scheduled times
 }
 
 func (o PipelineOptions) validate(f *faults, dependsOn string) {
@@ -87,6 +91,7 @@ func (o PipelineOptions) validate(f *faults, dependsOn string) {
 		f.add("options.run_after_upstream", "needs depends_on: there is no pipeline to run after")
 	}
 	f.atLeastZero("options.raw_retention_days", o.RawRetentionDays)
+	o.validateSchedule(f)
 }
 
 // Policy says what happens to a value that the destination cannot hold.

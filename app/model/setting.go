@@ -14,6 +14,8 @@ type Settings struct {
 	PipelineNamePrefix string
 	DefaultSchedule    string
 	TimeZone           *time.Location
+	SchedulePaused     bool
+	ScheduleJitter     time.Duration
 
 	AutoDiscoverTables    bool
 	SchemaDriftDetection  bool
@@ -90,6 +92,8 @@ func SettingList() []Setting {
 		{"pipeline_name_prefix", KindText, "arus-prod-", "Begins the name of a pipeline that is made when the tables of a source are chosen.", text(100, func(s *Settings) *string { return &s.PipelineNamePrefix })},
 		{"default_schedule", KindText, "*/5 * * * *", "The schedule of a new pipeline that names none: five cron fields, @hourly and the like, or `every 15m`; `manual` for none.", text(100, func(s *Settings) *string { return &s.DefaultSchedule })},
 		{"timezone", KindText, "UTC", "The zone in which schedules are read, such as Europe/Berlin.", zone},
+		{"schedule_paused", KindBool, "false", "Let no schedule start a run, whatever the pipelines say. What comes due meanwhile is left out.", boolean(func(s *Settings) *bool { return &s.SchedulePaused })},
+		{"schedule_jitter", KindDuration, "0", "Start each scheduled run up to so much later, differently for each pipeline, so that not all start at once; never later than half the time to the next one.", duration(0, time.Hour, func(s *Settings) *time.Duration { return &s.ScheduleJitter })},
 		{"auto_discover_tables", KindBool, "true", "Take tables that are new at the source into pipelines that follow it.", boolean(func(s *Settings) *bool { return &s.AutoDiscoverTables })},
 		{"schema_drift_detection", KindBool, "true", "Notice columns that were added, removed or changed at the source.", boolean(func(s *Settings) *bool { return &s.SchemaDriftDetection })},
 		{"auto_alter_schema", KindBool, "false", "Add new columns to targets without asking.", boolean(func(s *Settings) *bool { return &s.AutoAlterSchema })},
