@@ -32,6 +32,9 @@ LIMIT 1`
 // byIndex leaves the planner no way but the index, of which a walk reads each entry once; a sort for each stretch would not.
 const byIndex = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off; "
 
+// byPlan lets the planner choose again within the same transaction.
+const byPlan = "SET LOCAL enable_seqscan TO DEFAULT; SET LOCAL enable_bitmapscan TO DEFAULT; SET LOCAL enable_sort TO DEFAULT"
+
 // Chunks divides the table at every rows-th entry of the key's index; by arithmetic where the key is a number with few gaps.
 func (s *Source) Chunks(ctx context.Context, table connectors.Table, key []string, rows int64) ([]connectors.KeyRange, error) {
 	const op = "divide"

@@ -54,6 +54,7 @@ type db struct {
 	address string // host:port, for errors
 	user    string
 	major   int // of the server
+	connectors.Sockets
 
 	mu     sync.Mutex
 	idle   []*pgconn.PgConn
@@ -67,6 +68,7 @@ func open(ctx context.Context, cfg connectors.Config) (*db, error) {
 		return nil, err
 	}
 	d := &db{config: config, address: cfg.Address(), user: cfg.Username}
+	config.DialFunc = d.Dial
 	conn, err := d.acquire(ctx)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -77,11 +78,11 @@ func (l *load) rebuild(ctx context.Context, req connectors.RebuildRequest) error
 
 // newest selects what the target is to hold: of each key, compared as the target's type, the row written last.
 func (l *load) newest(req connectors.RebuildRequest, base int64) string {
-	record, exprs := stagedColumns(req.Columns)
+	exprs := stagedExprs(req.Columns)
 	from := qualified(req.Raw) + " AS s"
 	where := " WHERE s._arus_id >= " + strconv.FormatInt(base, 10)
 	if len(req.Key) == 0 {
-		return "SELECT " + strings.Join(exprs, ", ") + ", s._arus_run_id, s._arus_extracted FROM " + from + record + where + " AND NOT " + stone + " ORDER BY s._arus_id"
+		return "SELECT " + strings.Join(exprs, ", ") + ", s._arus_run_id, s._arus_extracted FROM " + from + where + " AND NOT " + stone + " ORDER BY s._arus_id"
 	}
 	marked := false
 	for i, c := range req.Columns {
@@ -97,8 +98,8 @@ func (l *load) newest(req connectors.RebuildRequest, base int64) string {
 		having = " HAVING " + id + " IS NOT NULL"
 	}
 	return "SELECT " + strings.Join(exprs, ", ") + ", s._arus_run_id, s._arus_extracted FROM (" +
-		"SELECT " + id + " AS id, " + gone + " AS gone FROM " + from + keyRecord(req) + where + " GROUP BY " + strings.Join(keyExprs(req), ", ") + having +
-		") d JOIN " + from + " ON s._arus_id = d.id" + record + " ORDER BY s._arus_id"
+		"SELECT " + id + " AS id, " + gone + " AS gone FROM " + from + where + " GROUP BY " + strings.Join(keyExprs(req), ", ") + having +
+		") d JOIN " + from + " ON s._arus_id = d.id"
 }
 
 // markExpr is the time of a tombstone m.
@@ -106,27 +107,16 @@ func markExpr(c connectors.Column) string {
 	return "(m._data OPERATOR(pg_catalog.->>) '" + connectors.MetaDeletedAt + "')::" + native(c.Type)
 }
 
-func keyColumns(req connectors.RebuildRequest) []connectors.Column {
+// keyExprs are the expressions of the key over a staging row.
+func keyExprs(req connectors.RebuildRequest) []string {
 	var columns []connectors.Column
 	for _, k := range req.Key {
-		for _, c := range req.Columns {
-			if c.Name == k {
-				columns = append(columns, c)
-			}
+		i := slices.IndexFunc(req.Columns, func(c connectors.Column) bool { return c.Name == k })
+		if i >= 0 {
+			columns = append(columns, req.Columns[i])
 		}
 	}
-	return columns
-}
-
-// keyRecord and keyExprs are stagedColumns of the key alone.
-func keyRecord(req connectors.RebuildRequest) string {
-	record, _ := stagedColumns(keyColumns(req))
-	return record
-}
-
-func keyExprs(req connectors.RebuildRequest) []string {
-	_, exprs := stagedColumns(keyColumns(req))
-	return exprs
+	return stagedExprs(columns)
 }
 
 // findBase gives the id of the staging table's first row that counts: the first of the run base. Staging rows are written by
@@ -202,7 +192,7 @@ func (l *load) prune(ctx context.Context, req connectors.RebuildRequest, before 
 		sql += " AND o._arus_id < " + strconv.FormatInt(base, 10)
 	}
 	if len(req.Key) > 0 {
-		with := "WITH newest AS (SELECT pg_catalog.max(s._arus_id) AS id FROM " + raw + " AS s" + keyRecord(req) + " GROUP BY " + strings.Join(keyExprs(req), ", ") + ") "
+		with := "WITH newest AS (SELECT pg_catalog.max(s._arus_id) AS id FROM " + raw + " AS s GROUP BY " + strings.Join(keyExprs(req), ", ") + ") "
 		sql = with + sql + " AND NOT EXISTS (SELECT FROM newest n WHERE n.id = o._arus_id)"
 	}
 	results, err := l.conn.Exec(ctx, sql).ReadAll()

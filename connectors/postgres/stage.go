@@ -97,47 +97,44 @@ func (l *load) buildFromStaging(ctx context.Context) error {
 	case l.req.Resume != "": // other parts' rows come between this transaction's
 		where += " AND s.xmin::pg_catalog.text = (pg_catalog.txid_current() % 4294967296)::pg_catalog.text"
 	}
-	fields, exprs := stagedColumns(l.req.Columns)
+	exprs := stagedExprs(l.req.Columns)
 	names := l.columnNames()
 	if l.encoder.tail != nil {
 		names += ", " + connectors.MetaRunID + ", " + connectors.MetaSyncedAt
 		exprs = append(exprs, l.runID, l.syncedAt)
 	}
-	return exec(ctx, l.conn, sql+"INSERT INTO "+l.filling+" ("+names+") SELECT "+strings.Join(exprs, ", ")+
-		" FROM "+from+fields+where+" ORDER BY s._arus_id")
+	return exec(ctx, l.conn, sql+byIndex+"INSERT INTO "+l.filling+" ("+names+") SELECT "+strings.Join(exprs, ", ")+" FROM "+from+where+" ORDER BY s._arus_id; "+byPlan)
 }
 
-// stagedColumns gives what makes a record r of a staging row s, and the
-// expressions of the columns over both.
-func stagedColumns(columns []connectors.Column) (record string, exprs []string) {
-	fields := make([]string, len(columns))
+// stagedExprs are the expressions of the columns over a staging row s.
+func stagedExprs(columns []connectors.Column) []string {
+	exprs := make([]string, len(columns))
 	for i, c := range columns {
-		kind := "text"
-		if c.Type.Kind == connectors.JSON || c.Type.Kind == connectors.Array {
-			kind = "jsonb"
-		}
-		fields[i] = ident(c.Name) + " pg_catalog." + kind
-		exprs = append(exprs, stagedExpr(c))
+		exprs[i] = stagedExpr(c)
 	}
-	return " CROSS JOIN LATERAL pg_catalog.jsonb_to_record(s._data) AS r(" + strings.Join(fields, ", ") + ")", exprs
+	return exprs
 }
 
 // stagedExpr turns a field of a staging row, spelled by AppendRowJSON, into the
 // native type of its column.
 func stagedExpr(c connectors.Column) string {
-	field := "r." + ident(c.Name)
+	name := mustLiteral(c.Name)
+	value, text := "(s._data OPERATOR(pg_catalog.->) "+name+")", "(s._data OPERATOR(pg_catalog.->>) "+name+")"
 	switch c.Type.Kind {
-	case connectors.JSON: // the record form makes a JSON null a NULL
-		return "(s._data OPERATOR(pg_catalog.->) " + connectors.Quote(c.Name, '\'') + ")::" + native(c.Type)
+	case connectors.JSON: // of which a NULL is absent
+		return value + "::" + native(c.Type)
+	case connectors.Array:
+		return "nullif(" + value + ", 'null')"
 	case connectors.Text: // a cast would cut what is too long; the column refuses it
-		return field
+		return text
 	case connectors.Bytes:
-		return "pg_catalog.decode(" + field + ", 'base64')"
+		return "pg_catalog.decode(" + text + ", 'base64')"
 	case connectors.Date, connectors.Timestamp, connectors.TimestampTZ:
-		// Years before 1 are astronomical in canonical text, BC in PostgreSQL.
-		return "(CASE WHEN pg_catalog.left(" + field + ", 5) = '0000-' OR " + field + " LIKE '-_%' AND " + field + " <> '-infinity' THEN " +
-			"pg_catalog.lpad((1 - pg_catalog.substring(" + field + ", '^-?\\d+')::pg_catalog.int4)::pg_catalog.text, 4, '0') || " +
-			"pg_catalog.substring(" + field + ", '^-?\\d+(.*)$') || ' BC' ELSE " + field + " END)::" + native(c.Type)
+		// Years before 1 are astronomical in canonical text, BC in PostgreSQL; both
+		// ways of their spelling sort before every other year.
+		return "(CASE WHEN " + text + ` COLLATE "C" >= '0001' OR ` + text + " = '-infinity' THEN " + text + " ELSE " +
+			"pg_catalog.lpad((1 - pg_catalog.substring(" + text + ", '^-?\\d+')::pg_catalog.int4)::pg_catalog.text, 4, '0') || " +
+			"pg_catalog.substring(" + text + ", '^-?\\d+(.*)$') || ' BC' END)::" + native(c.Type)
 	}
-	return field + "::" + native(c.Type)
+	return text + "::" + native(c.Type)
 }
