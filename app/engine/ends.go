@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"arus/connectors"
 )
@@ -27,9 +28,39 @@ type pair struct {
 	destination connectors.Destination
 	users       int
 	broken      bool
+	release     func() // after it is closed
 }
 
-// take gives a pair that nobody has found broken; give ends its use.
+// cutTime is what connections get, once a run was ended from outside, to stop the
+// server's statements and to roll back. Then they are closed hard: who cancels
+// does not wait for a server that is out of reach.
+const cutTime = 3500 * time.Millisecond
+
+// cutAfter cuts the connections when ctx has been over for cutTime. The function
+// that it returns, to be called after they are closed, leaves them alone.
+func cutAfter(ctx context.Context, connections ...any) (release func()) {
+	released := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(cutTime)
+		defer timer.Stop()
+		select {
+		case <-released:
+		case <-timer.C:
+			for _, c := range connections {
+				if c, ok := c.(connectors.Cutter); ok {
+					c.Cut()
+				}
+			}
+		}
+	})
+	return func() {
+		stop()
+		close(released)
+	}
+}
+
+// take gives a pair that nobody has found broken; give ends its use. The context
+// is the run's: its end ends the connections, see cutAfter.
 func (e *ends) take(ctx context.Context) (*pair, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -38,7 +69,7 @@ func (e *ends) take(ctx context.Context) (*pair, error) {
 		if err != nil {
 			return nil, err
 		}
-		e.fresh = &pair{source: source, destination: destination}
+		e.fresh = &pair{source: source, destination: destination, release: cutAfter(ctx, source, destination)}
 	}
 	e.fresh.users++
 	return e.fresh, nil
@@ -87,4 +118,5 @@ func (e *ends) end(ctx context.Context, p *pair) {
 	if err := errors.Join(p.source.Close(), p.destination.Close()); err != nil && !p.broken {
 		e.log.add(ctx, slog.LevelWarn, "", "close the connections: "+err.Error())
 	}
+	p.release()
 }

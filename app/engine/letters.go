@@ -151,11 +151,13 @@ func (e *Engine) runLetters(ctx context.Context, job *Job, run model.Run, log *r
 	if err != nil {
 		return nil, err
 	}
+	defer cutAfter(ctx, destination)()
 	defer func() { _ = destination.Close() }()
 	back, err := job.Readback(ctx)
 	if err != nil {
 		return nil, err
 	}
+	defer cutAfter(ctx, back)()
 	defer func() { _ = back.Close() }()
 	byTable := map[string][]Letter{}
 	n, left := 0, 0

@@ -18,6 +18,7 @@ func (e *Engine) runRebuild(ctx context.Context, job *Job, run model.Run, log *r
 	if err != nil {
 		return nil, err
 	}
+	defer cutAfter(ctx, destination)()
 	defer func() { _ = destination.Close() }()
 	builder, ok := destination.(connectors.Rebuilder)
 	if !ok {

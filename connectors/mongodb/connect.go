@@ -42,6 +42,8 @@ type Source struct {
 	login    string // the database that knows the user
 	password connectors.Secret
 
+	connectors.Sockets
+
 	sessions  bool // the server has sessions, so that what one runs can be ended by its name
 	snapshots bool
 	diskUse   bool
@@ -62,6 +64,7 @@ func open(ctx context.Context, cfg connectors.Config) (*Source, error) {
 		return nil, out
 	}
 	s := &Source{address: c.address, user: c.user, login: c.login, password: cfg.Password}
+	c.options.SetDialer(dialer(s.Dial))
 	if s.client, err = mongo.Connect(c.options); err != nil {
 		return nil, s.connectError(ctx, err)
 	}

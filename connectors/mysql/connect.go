@@ -39,6 +39,7 @@ type server struct {
 	tls     *tls.Config
 	flavour flavour // set by the first session
 	dialer  func(ctx context.Context, network, addr string) (net.Conn, error)
+	connectors.Sockets
 
 	mu     sync.Mutex
 	idle   []*session
@@ -73,7 +74,8 @@ func open(ctx context.Context, cfg connectors.Config, mode string) (*server, err
 	if err != nil {
 		return nil, &connectors.Error{Kind: connectors.KindInvalid, Op: "connect to", Object: cfg.Address(), Err: err}
 	}
-	s := &server{cfg: cfg, mode: mode, tlsMode: tm, tls: tc, dialer: (&net.Dialer{}).DialContext}
+	s := &server{cfg: cfg, mode: mode, tlsMode: tm, tls: tc}
+	s.dialer = s.Dial
 	if mode == readMode {
 		s.schema = cfg.Database
 	}

@@ -14,8 +14,8 @@ import (
 	"arus/connectors"
 )
 
-// killGrace is how long a killed statement may take to end before the socket is
-// closed under it.
+// killGrace is how long the request to kill a statement may take, and then the
+// statement to end, before the socket is closed under it.
 const killGrace = 3 * time.Second
 
 // session is one connection. It runs one statement at a time; cancelling a
@@ -61,10 +61,14 @@ func (ss *session) guard(ctx context.Context, do func() error) error {
 
 // kill stops the running statement over a connection of its own.
 func (ss *session) kill(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	if ss.id == "" { // it is only being set up
+		_ = ss.socket.Close()
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, killGrace)
 	defer cancel()
 	killer, err := ss.server.connect(ctx)
-	if err != nil || ss.id == "" {
+	if err != nil {
 		_ = ss.socket.Close()
 		return
 	}
