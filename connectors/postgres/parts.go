@@ -12,9 +12,9 @@ import (
 	"strings"
 	"sync"
 
-	"arus/connectors"
-
 	"github.com/apache/arrow-go/v18/arrow"
+
+	"arus/connectors"
 )
 
 // A load in parts fills a shadow that lasts: an ordinary table, made and filled by transactions of their own beside the one
@@ -129,10 +129,11 @@ func (l *load) prepareShadow(ctx context.Context) error {
 		if l.req.Raw != nil {
 			sql += "; CREATE TABLE " + l.beside(pending(l.shadow)) + " (_arus_id bigserial PRIMARY KEY, _arus_run_id uuid NOT NULL, _arus_extracted timestamptz NOT NULL, _data jsonb NOT NULL)"
 		}
+		statements := []string{sql}
 		for _, k := range l.req.Key {
-			sql += "; ALTER TABLE " + l.filling + " ALTER COLUMN " + ident(k) + " SET NOT NULL"
+			statements = append(statements, "ALTER TABLE "+l.filling+" ALTER COLUMN "+ident(k)+" SET NOT NULL")
 		}
-		if err := exec(ctx, l.conn, sql); err != nil {
+		if err := exec(ctx, l.conn, strings.Join(statements, "; ")); err != nil {
 			return err
 		}
 	} else {

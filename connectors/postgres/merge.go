@@ -1,0 +1,91 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"arus/connectors"
+)
+
+// install does with the filled rows what the mode says.
+func (l *load) install(ctx context.Context) error {
+	switch l.req.Mode {
+	case connectors.Replace:
+		return l.replace(ctx)
+	case connectors.Retain, connectors.Remove:
+		return l.deleteKeys(ctx)
+	case connectors.ReplaceWindow:
+		if l.into != "" {
+			return nil
+		}
+		if err := l.emptyWindow(ctx); err != nil {
+			return err
+		}
+		return l.insert(ctx, qualified(l.req.Target))
+	case connectors.Merge:
+		if l.into != "" {
+			return nil
+		}
+		return l.merge(ctx, qualified(l.req.Target))
+	}
+	return nil
+}
+
+func (l *load) columnNames() string {
+	return connectors.QuoteList(connectors.ColumnNames(l.req.Columns), '"')
+}
+
+func (l *load) insertInto(table string) string {
+	return "INSERT INTO " + table + " (" + l.columnNames() + ", " + connectors.MetaRunID + ", " + connectors.MetaSyncedAt + ") "
+}
+
+func (l *load) selectFilled() string { return l.columnNames() + ", " + l.runID + ", " + l.syncedAt }
+
+func (l *load) insert(ctx context.Context, table string) error {
+	return exec(ctx, l.conn, l.insertInto(table)+"SELECT "+l.selectFilled()+" FROM "+l.filling)
+}
+
+// merge upserts the filled rows. Only when a key occurs twice among them are
+// they sorted out first: the row written last wins.
+func (l *load) merge(ctx context.Context, table string) error {
+	if err := exec(ctx, l.conn, "SAVEPOINT merge"); err != nil {
+		return err
+	}
+	err := exec(ctx, l.conn, l.insertInto(table)+"SELECT "+l.selectFilled()+" FROM "+l.filling+l.conflict())
+	if e, ok := errors.AsType[*pgconn.PgError](err); !ok || e.Code != "21000" {
+		return err
+	}
+	key := connectors.QuoteList(l.req.Key, '"')
+	return exec(ctx, l.conn, "ROLLBACK TO SAVEPOINT merge; "+l.insertInto(table)+
+		"SELECT DISTINCT ON ("+key+") "+l.selectFilled()+" FROM "+l.filling+" ORDER BY "+key+", ctid DESC"+l.conflict())
+}
+
+// conflict makes an insert an upsert.
+func (l *load) conflict() string {
+	var set []string
+	for _, c := range l.req.Columns {
+		if !slices.Contains(l.req.Key, c.Name) {
+			set = append(set, ident(c.Name)+" = EXCLUDED."+ident(c.Name))
+		}
+	}
+	for _, name := range []string{connectors.MetaRunID, connectors.MetaSyncedAt} {
+		set = append(set, name+" = EXCLUDED."+name)
+	}
+	return " ON CONFLICT (" + connectors.QuoteList(l.req.Key, '"') + ") DO UPDATE SET " + strings.Join(set, ", ")
+}
+
+// wholeTable makes a statement that may not see every row fail instead: row
+// security would hide those that have to go.
+const wholeTable = "SET LOCAL row_security = off; "
+
+func (l *load) emptyWindow(ctx context.Context) error {
+	where, err := condition(*l.req.Window)
+	if err != nil {
+		return err
+	}
+	return exec(ctx, l.conn, wholeTable+"DELETE FROM "+qualified(l.req.Target)+" WHERE "+where)
+}
