@@ -128,6 +128,15 @@ func (r *Runtime) Open(ctx context.Context, p Program, in []connectors.Column, l
 // of which a row is left.
 func (s *Script) Columns() (columns []connectors.Column, known bool) { return s.out, s.known }
 
+// Fix settles the columns as another worker has learnt them from the table's first rows, before the first Run. Where the
+// script has declared them, that goes.
+func (s *Script) Fix(ctx context.Context, columns []connectors.Column) error {
+	if s.known {
+		return nil
+	}
+	return s.settle(ctx, columns)
+}
+
 // settle tells the worker the columns that go out.
 func (s *Script) settle(ctx context.Context, out []connectors.Column) error {
 	body, err := json.Marshal(outColumns(s.in, out))

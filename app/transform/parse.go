@@ -150,6 +150,12 @@ func ScriptNames(steps []Step) []string {
 	return names
 }
 
+// WithoutMemory leaves out the steps that compare rows with each other: for
+// single rows that go their way again.
+func WithoutMemory(steps []Step) []Step {
+	return slices.DeleteFunc(slices.Clone(steps), func(s Step) bool { _, ok := s.spec.(*deduplicate); return ok })
+}
+
 // Error is what is wrong with a list of steps.
 type Error struct{ Faults []model.FieldError }
 

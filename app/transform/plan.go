@@ -18,6 +18,12 @@ import (
 type Options struct {
 	Scripts Scripts   // nil: script steps are refused
 	Now     time.Time // what now() and today() say throughout
+	// Learned is what an earlier plan over the same steps has found out from its
+	// first rows (see Plan.Learned): this one needs none, and holds to it.
+	Learned map[int]any
+	// Partial lets the compilation end before the first script where there are no
+	// Scripts: for checking a configuration. Such a plan is not to be run.
+	Partial bool
 	// Keep names source columns whose values must stay as they are: the key and
 	// the watermark. A script that changes one of them fails the row.
 	Keep []string
@@ -33,6 +39,7 @@ type Plan struct {
 	rest  []Step // those whose columns are not known before the first batch
 	held  bool   // a step holds rows back
 	state bool   // a step remembers rows
+	ended bool
 }
 
 // column is a column on its way, with where it came from.
@@ -69,6 +76,9 @@ type learner interface {
 	// that will leave the step; it leaves the compilation pending where the frame
 	// does not tell and none of its rows will be left.
 	learn(ctx context.Context, f *frame, c *compilation) error
+	// learned is what learn has found out, adopt takes it over instead of learn.
+	learned() any
+	adopt(ctx context.Context, learned any, c *compilation) error
 }
 
 // holder is a step that gives its rows when all were read.
@@ -108,6 +118,10 @@ func Compile(ctx context.Context, steps []Step, in []connectors.Column, opts Opt
 // extend compiles steps until one has to see rows first.
 func (p *Plan) extend(ctx context.Context, steps []Step) error {
 	for i, s := range steps {
+		if _, isScript := s.spec.(*script); isScript && p.opts.Partial && p.opts.Scripts == nil {
+			p.rest = steps[i:]
+			return nil
+		}
 		c := p.compilation(ctx)
 		r := s.spec.compile(c)
 		if r != nil {
@@ -120,6 +134,12 @@ func (p *Plan) extend(ctx context.Context, steps []Step) error {
 			p.state = true
 			_, holds := r.(holder)
 			p.held = p.held || holds
+		}
+		if known, ok := p.opts.Learned[c.number]; ok && c.pending {
+			c.pending = false
+			if err := r.(learner).adopt(ctx, known, c); err != nil {
+				return fmt.Errorf("transform step %d (%s): %w", c.number+1, s.Type, err)
+			}
 		}
 		if c.pending {
 			p.rest = steps[i+1:]
@@ -186,7 +206,20 @@ func plainColumns(columns []column) []connectors.Column {
 
 // Known says whether the columns of the result are fixed already. They are not
 // as long as a script or a flatten step without declared columns has seen no row.
-func (p *Plan) Known() bool { return len(p.steps) == 0 || p.steps[len(p.steps)-1].out != nil }
+func (p *Plan) Known() bool {
+	return len(p.rest) == 0 && (len(p.steps) == 0 || p.steps[len(p.steps)-1].out != nil)
+}
+
+// Learned is what steps have found out from the first rows, by their number.
+func (p *Plan) Learned() map[int]any {
+	all := map[int]any{}
+	for _, s := range p.steps {
+		if l, ok := s.runner.(learner); ok && s.out != nil {
+			all[s.number] = l.learned()
+		}
+	}
+	return all
+}
 
 // Out are the columns of the result; once Known, they never change.
 func (p *Plan) Out() []connectors.Column { return plainColumns(p.out) }
@@ -395,15 +428,19 @@ func (p *Plan) Finish(ctx context.Context, emit func(Result) error) error {
 	return nil
 }
 
-// Close ends the plan and what its steps hold.
+// Close ends the plan and what its steps hold. What is known of its columns
+// stays known.
 func (p *Plan) Close() error {
+	if p.ended {
+		return nil
+	}
+	p.ended = true
 	var errs []error
 	for _, s := range p.steps {
 		if c, ok := s.runner.(closer); ok {
 			errs = append(errs, c.close())
 		}
 	}
-	p.steps = nil
 	return errors.Join(errs...)
 }
 

@@ -3,6 +3,8 @@ package transform
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,6 +38,14 @@ func (s *goScript) Columns() ([]connectors.Column, bool) {
 		return append(s.in[:len(s.in):len(s.in)], connectors.Column{Name: "late", Type: connectors.Type{Kind: connectors.Text}, Nullable: true}), s.known
 	}
 	return s.in, s.known
+}
+
+func (s *goScript) Fix(_ context.Context, columns []connectors.Column) error {
+	if s.known || len(columns) == 0 {
+		return errors.New("fixed twice")
+	}
+	s.known = true
+	return nil
 }
 
 func (s *goScript) Close() error { s.closed = true; return nil }
@@ -127,6 +137,39 @@ func TestScripts(t *testing.T) {
 		_, _, err := run(t, `[{"type":"script","config":{"script_name":"late"}},{"type":"upper","config":{"columns":["latte"]}}]`)
 		if err == nil || !strings.Contains(err.Error(), "transform_config[1].config.columns[0]: there is no column latte at this step; did you mean late?") {
 			t.Error(err)
+		}
+	})
+	t.Run("what one plan has learnt another holds to", func(t *testing.T) {
+		steps := mustParse(t, `[{"type":"script","config":{"script_name":"late"}},{"type":"flatten","config":{"column":"name","prefix":"n_"}}]`)
+		objects := slices.Clone(rows)
+		for i := range objects {
+			objects[i] = []json.RawMessage{objects[i][0], json.RawMessage(`"{\"k\": 1}"`)}
+		}
+		first, err := Compile(context.Background(), steps, columns, Options{Scripts: testScripts{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := runAll(t, first, tableBatch(t, columns, objects)); err != nil {
+			t.Fatal(err)
+		}
+		_ = first.Close()
+		second, err := Compile(context.Background(), steps, columns, Options{Scripts: testScripts{}, Learned: first.Learned()})
+		if err != nil || !second.Known() {
+			t.Fatalf("known %v, %v", second.Known(), err)
+		}
+		defer func() { _ = second.Close() }()
+		if got := connectors.ColumnNames(second.Out()); !slices.Equal(got, []string{"id", "name", "late", "n_k"}) || !slices.Equal(got, connectors.ColumnNames(first.Out())) {
+			t.Errorf("the columns are %v", got)
+		}
+		if o, err := runAll(t, second, tableBatch(t, columns, objects)); err != nil || len(o.rows) != 5 {
+			t.Errorf("%+v, %v", o, err)
+		}
+	})
+	t.Run("without scripts a configuration is checked up to the first", func(t *testing.T) {
+		steps := mustParse(t, `[{"type":"rename","config":{"mapping":{"id":"key"}}},{"type":"script","config":{"script_name":"late"}},{"type":"upper","config":{"columns":["late"]}}]`)
+		plan, err := Compile(context.Background(), steps, columns, Options{Partial: true})
+		if err != nil || plan.Known() || plan.Fate("id").Name != "key" {
+			t.Errorf("%v, known %v", err, plan.Known())
 		}
 	})
 	t.Run("no row came", func(t *testing.T) {

@@ -356,6 +356,13 @@ func (s *flattening) learn(_ context.Context, f *frame, c *compilation) error {
 	return nil
 }
 
+func (s *flattening) learned() any { return s.keys }
+
+func (s *flattening) adopt(_ context.Context, learned any, c *compilation) error {
+	s.fix(c, learned.([]keyType))
+	return nil
+}
+
 // jsonWidest widens a type so that it holds a JSON value too.
 func jsonWidest(t connectors.Type, value string) connectors.Type {
 	var kind connectors.Kind

@@ -26,6 +26,9 @@ type Script interface {
 	// Columns are what the batches of Run have. They may be unknown until the
 	// first Run; from then on they never change.
 	Columns() (columns []connectors.Column, known bool)
+	// Fix makes them those that the script had in another plan, before the first
+	// Run: all plans over one table hold to the same.
+	Fix(ctx context.Context, columns []connectors.Column) error
 	// Run gives the script a batch, which stays the caller's. An error is about
 	// the script as a whole and ends the table.
 	Run(ctx context.Context, batch arrow.RecordBatch) (ScriptResult, error)
@@ -79,6 +82,7 @@ type scripting struct {
 	script Script
 	in     []column
 	schema *arrow.Schema
+	out    []connectors.Column
 	keep   []int // columns whose values the script must not change
 	kept   []int // where they are in what it gives
 	first  *ScriptResult
@@ -97,7 +101,7 @@ func (s *scripting) fix(c *compilation, columns []connectors.Column) {
 			}
 		}
 	}
-	s.kept = nil
+	s.out, s.kept = columns, nil
 	for _, k := range s.keep {
 		s.kept = append(s.kept, slices.IndexFunc(columns, func(col connectors.Column) bool { return col.Name == s.in[k].Name }))
 	}
@@ -128,6 +132,17 @@ func (s *scripting) learn(ctx context.Context, f *frame, c *compilation) error {
 	default: // every row was dropped or failed: the next batch decides
 		c.pending = true
 	}
+	return nil
+}
+
+func (s *scripting) learned() any { return s.out }
+
+func (s *scripting) adopt(ctx context.Context, learned any, c *compilation) error {
+	columns := learned.([]connectors.Column)
+	if err := s.script.Fix(ctx, columns); err != nil {
+		return err
+	}
+	s.fix(c, columns)
 	return nil
 }
 
