@@ -41,9 +41,10 @@ type Service struct {
 	Events *Bus
 	Setup  *auth.SetupToken
 
-	limit  *auth.LoginLimit
-	runs   *runner
-	signer signerCache
+	limit   *auth.LoginLimit
+	runs    *runner
+	signer  signerCache
+	touched touches
 }
 
 // New returns a Service. Before anything else call Rescue, at the end Stop.

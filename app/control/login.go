@@ -25,6 +25,27 @@ type signerCache struct {
 	signer *auth.Signer
 }
 
+// touches lets one of many requests at the same time write down that a session
+// or token was used.
+type touches struct {
+	mu   sync.Mutex
+	last map[string]time.Time
+}
+
+// first says whether nobody has written it down within the last moment.
+func (t *touches) first(id string, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if at, ok := t.last[id]; ok && now.Sub(at) < touchEvery {
+		return false
+	}
+	if t.last == nil || len(t.last) >= 10_000 {
+		t.last = map[string]time.Time{}
+	}
+	t.last[id] = now
+	return true
+}
+
 // jwt gives the signer; its key is made on first use.
 func (s *Service) jwt(ctx context.Context) (*auth.Signer, error) {
 	s.signer.mu.Lock()
@@ -241,7 +262,7 @@ func (s *Service) actor(ctx context.Context, session model.Session, address stri
 	if err != nil {
 		return ctx, err
 	}
-	if s.Now().Sub(session.LastSeenAt) >= touchEvery {
+	if now := s.Now(); now.Sub(session.LastSeenAt) >= touchEvery && s.touched.first(session.ID, now) {
 		if err := s.Store.TouchSession(ctx, session.ID, address); err != nil {
 			return ctx, err
 		}
@@ -297,7 +318,7 @@ func (s *Service) authenticateToken(ctx context.Context, bearer connectors.Secre
 		}
 		role = auth.Lesser(role, maker.Role)
 	}
-	if now.Sub(token.LastUsedAt) >= touchEvery || token.LastUsedFrom != address {
+	if now.Sub(token.LastUsedAt) >= touchEvery && s.touched.first(token.ID, now) {
 		if err := s.Store.TouchToken(ctx, token.ID, address); err != nil {
 			return ctx, err
 		}
