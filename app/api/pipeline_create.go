@@ -24,7 +24,7 @@ type pipelineBody struct {
 
 // schedule is the schedule that is meant: "manual" is the absence of one.
 func (b pipelineBody) schedule() *string {
-	if b.Schedule != nil && *b.Schedule == control.ManualSchedule {
+	if b.Schedule != nil && *b.Schedule == model.ManualSchedule {
 		none := ""
 		return &none
 	}

@@ -29,8 +29,7 @@ type Parts struct {
 	Getenv    func(string) string  // for passwords given as ${env:NAME}
 	Passwords *auth.Passwords      // nil: bcrypt at its default cost
 	Overrides []model.SettingLayer // the settings' flags, environment and file, the strongest first
-	// CheckSchedule says what is wrong with a schedule, nil when nothing is. nil: every schedule is taken.
-	CheckSchedule func(schedule string) error
+	Sender    Sender               // of notifications; nil: none are tried
 }
 
 // Service performs the use cases. Each takes the actor from its context, checks
@@ -112,12 +111,6 @@ func (s state) Watermark(ctx context.Context, pipelineID, sourceTable string) (m
 		return model.Watermark{}, nil
 	}
 	return w, err
-}
-
-// FinishRun ends the run with its status, counts and message.
-func (s state) FinishRun(ctx context.Context, r model.Run) error {
-	_, err := s.Store.FinishRun(ctx, r.ID, store.RunResult{Status: r.Status, Counts: r.Counts, ErrorMessage: r.ErrorMessage})
-	return err
 }
 
 // all gathers every page of a list.

@@ -416,7 +416,7 @@ func (s *Service) checkPipeline(ctx context.Context, st *store.Store, p model.Pi
 	if len(p.Tables) == 0 {
 		faults = append(faults, model.FieldError{Field: "tables", Message: "the pipeline has none"})
 	}
-	if err := s.checkSchedule(p.Schedule); err != nil {
+	if err := checkSchedule(p.Schedule); err != nil {
 		faults = append(faults, model.FieldError{Field: "schedule", Message: err.Error()})
 	}
 	circle, err := waitsForItself(ctx, st, p)

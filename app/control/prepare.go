@@ -90,14 +90,6 @@ func (s *Service) waits(ctx context.Context, p model.Pipeline) (string, error) {
 	return "", nil
 }
 
-// Dependents lists the active pipelines that a success of this one starts.
-func (s *Service) Dependents(ctx context.Context, pipelineID string) ([]model.Pipeline, error) {
-	list, err := all(func(page store.Page) ([]model.Pipeline, int, error) {
-		return s.Store.ListPipelines(ctx, store.PipelineFilter{Status: model.PipelineActive, Page: page})
-	})
-	return slices.DeleteFunc(list, func(p model.Pipeline) bool { return p.DependsOn != pipelineID || !p.Options.RunAfterUpstream }), err
-}
-
 // sharedRaw refuses a staging table that two tables would fill: what is built
 // from it would be of both. Two sources whose names differ only in signs have
 // the same one.

@@ -61,7 +61,7 @@ func (s *Service) ChangeSettings(ctx context.Context, set map[string]string, uns
 		}
 		err := setting.Check(set[key])
 		if err == nil && key == "default_schedule" {
-			err = s.checkSchedule(set[key])
+			err = checkSchedule(set[key])
 		}
 		if err != nil {
 			add(key, err.Error())
@@ -91,14 +91,3 @@ func (s *Service) ChangeSettings(ctx context.Context, set map[string]string, uns
 	}
 	return err
 }
-
-// checkSchedule asks the schedule's own rules; no schedule is always right.
-func (s *Service) checkSchedule(schedule string) error {
-	if schedule == "" || schedule == ManualSchedule || s.CheckSchedule == nil {
-		return nil
-	}
-	return s.CheckSchedule(schedule)
-}
-
-// ManualSchedule is how the absence of a schedule may be spelled.
-const ManualSchedule = "manual"

@@ -47,4 +47,5 @@ type ScheduleState struct {
 	NextAt     time.Time `json:"next_at,omitzero"`       // zero: nothing is scheduled
 	LastAt     time.Time `json:"last_due_at,omitzero"`   // the last time that came due
 	PendingAt  time.Time `json:"waiting_since,omitzero"` // a run is owed since then; the first one that begins later settles it
+	Since      time.Time `json:"since,omitzero"`         // when the schedule was taken up
 }

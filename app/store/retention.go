@@ -18,6 +18,7 @@ type Retained struct {
 	Audit    int64 `json:"audit_entries"`
 	Sessions int64 `json:"sessions"`
 	Quality  int64 `json:"quality_results"`
+	Notices  int64 `json:"notifications"`
 }
 
 // retainStep bounds one transaction of Retain, so that runs can write in between.
@@ -37,6 +38,7 @@ func (s *Store) Retain(ctx context.Context, r Retention) (n Retained, err error)
 			AND r.id <> (SELECT l.id FROM arus_run_logs_runs l WHERE l.pipeline_id = r.pipeline_id ORDER BY l.started_at DESC, l.id DESC LIMIT 1)
 			AND r.id IS NOT (SELECT l.id FROM arus_run_logs_runs l WHERE l.pipeline_id = r.pipeline_id AND l.status = 'success' ORDER BY l.started_at DESC, l.id DESC LIMIT 1)
 			AND NOT EXISTS (SELECT 1 FROM arus_state_watermarks w WHERE w.last_run_id = r.id) LIMIT ?2)`},
+		{&n.Notices, r.Runs, `DELETE FROM arus_state_notifications WHERE id IN (SELECT id FROM arus_state_notifications WHERE created_at < ?1 AND status <> 'queued' LIMIT ?2)`},
 		{&n.Audit, r.Audit, `DELETE FROM arus_config_audit_log WHERE id IN (SELECT id FROM arus_config_audit_log WHERE at < ?1 ORDER BY id LIMIT ?2)`},
 		{&n.Sessions, s.now(), `DELETE FROM arus_config_sessions WHERE id IN (SELECT id FROM arus_config_sessions WHERE expires_at < ?1 LIMIT ?2)`},
 	}
