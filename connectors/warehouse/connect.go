@@ -24,9 +24,10 @@ var sqliteDriver = sync.OnceValue(func() *sqlite.Driver {
 
 // storage is a warehouse's directory and what the storage asks of the world.
 type storage struct {
-	dir string
-	fs  files
-	now func() time.Time
+	dir    string
+	fs     files
+	now    func() time.Time
+	blooms blooms
 }
 
 func newStorage(dir string) *storage { return &storage{dir: dir, fs: disk{}, now: time.Now} }

@@ -130,7 +130,10 @@ func (s *storage) perform(ctx context.Context, t table, name string, now time.Ti
 		return Done{}, t.readError(fail(ctx, name, t.name, err))
 	}
 	j := &job{txn: x, now: now, done: Done{Table: t.name, Job: name}}
-	if err = t.sweep(x.keep(), anyToken); err == nil {
+	if slices.Contains([]string{JobArchiving, JobBackfill, JobSnapshot, JobRetention, JobCompaction}, name) {
+		err = t.sweep(x.keep(), anyToken)
+	}
+	if err == nil {
 		err = work(j)
 	}
 	if err == nil {

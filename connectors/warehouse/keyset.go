@@ -1,6 +1,9 @@
 package warehouse
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"sync"
+)
 
 // keySet is a set of keys, each with the number that it was added by. The index
 // is made when it is first needed: rows that come in the order of their keys
@@ -145,4 +148,34 @@ func (b *bitmap) set(i int64) bool {
 	}
 	(*b)[i>>6] |= 1 << (i & 63)
 	return true
+}
+
+// blooms keeps filters in memory between the changes of a process.
+type blooms struct {
+	mu    sync.Mutex
+	bytes int
+	byID  map[bloomID]bloom
+}
+
+type bloomID struct {
+	file string
+	id   int64
+}
+
+// maxBlooms bounds the filters in memory, in bytes.
+const maxBlooms = 32 << 20
+
+func (b *blooms) get(id bloomID) bloom {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.byID[id]
+}
+
+func (b *blooms) put(id bloomID, keys bloom) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.bytes += len(keys); b.bytes > maxBlooms || b.byID == nil {
+		b.byID, b.bytes = map[bloomID]bloom{}, len(keys)
+	}
+	b.byID[id] = keys
 }

@@ -330,8 +330,16 @@ func (x *txn) filter(ctx context.Context, p *part) (bloom, error) {
 	if p.keys != nil {
 		return p.keys, nil
 	}
+	id := bloomID{x.table.file(p.file), p.id}
+	if keys := x.table.blooms.get(id); keys != nil {
+		return keys, nil
+	}
 	v, err := x.conn.One(ctx, "SELECT keys FROM segments WHERE id = ?", p.id)
-	return blob(v), err
+	keys := bloom(blob(v))
+	if err == nil && len(keys) > 0 {
+		x.table.blooms.put(id, keys)
+	}
+	return keys, err
 }
 
 func (x *txn) writeMarks(ctx context.Context) error {

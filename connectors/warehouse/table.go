@@ -33,12 +33,15 @@ var errHeld = errors.New("another load holds the table")
 
 // table is the directory of one table.
 type table struct {
-	fs   files
-	name string
-	path string
+	fs     files
+	blooms *blooms
+	name   string
+	path   string
 }
 
-func (s *storage) table(name string) table { return table{s.fs, name, filepath.Join(s.dir, name)} }
+func (s *storage) table(name string) table {
+	return table{s.fs, &s.blooms, name, filepath.Join(s.dir, name)}
+}
 
 func (t table) file(name string) string { return filepath.Join(t.path, name) }
 
