@@ -464,9 +464,9 @@ func embeddedTarget(t *testing.T) target {
 }
 
 // verify compares source and target by Arus's own means.
-func verify(t *testing.T, dir, pipeline string) {
+func verify(t *testing.T, dir, pipeline string, more ...string) {
 	t.Helper()
-	r := arus(t, dir, "pipeline", "verify", pipeline, "--json")
+	r := arus(t, dir, append([]string{"pipeline", "verify", pipeline, "--json"}, more...)...)
 	var report struct {
 		Equal  bool             `json:"equal"`
 		Tables []map[string]any `json:"tables"`

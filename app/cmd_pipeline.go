@@ -99,11 +99,12 @@ func (env *environment) pipelineShow() *cobra.Command {
 }
 
 func (env *environment) pipelineVerify() *cobra.Command {
-	return &cobra.Command{
+	var tables []string
+	cmd := &cobra.Command{
 		Use: "verify NAME", Short: "Compare every row of the source with the destination", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return env.with(cmd.Context(), func(d *data) error {
-				results, err := d.Verify(cmd.Context(), args[0])
+				results, err := d.Verify(cmd.Context(), args[0], tables...)
 				if err != nil {
 					return named(err, "pipeline", args[0])
 				}
@@ -125,6 +126,8 @@ func (env *environment) pipelineVerify() *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().StringSliceVar(&tables, "table", nil, "compare this table only; may be repeated")
+	return cmd
 }
 
 func (env *environment) pipelineDiscover() *cobra.Command {

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -111,6 +112,19 @@ var faultPairs = []faultPair{
 	{"to clickhouse", faultPostgres, faultClickHouse, false, false},
 }
 
+// rawPairs go by way of staging tables, in chunks, one table without a key.
+var rawPairs = []faultPair{
+	{"raw from postgres", faultPostgresRaw, crashTargetPostgres, true, false},
+	{"raw to postgres", faultPostgresRaw, crashTargetPostgres, false, false},
+	{"raw to mariadb", faultPostgresRaw, crashTargetMariaDB, false, false},
+}
+
+func faultPostgresRaw(t *testing.T) (string, []string) {
+	u, _ := faultPostgres(t)
+	execPostgres(t, u, `CREATE TABLE events (n int, at timestamptz)`, `INSERT INTO events SELECT i, '2026-01-01'::timestamptz + i * interval '1 second' FROM generate_series(1, 3000) i`, `ANALYZE`)
+	return u, []string{"--load", "raw"}
+}
+
 func faultClickHouse(t *testing.T) (string, []string) {
 	to := clickhouseMatrix(t)
 	return to.url, to.args
@@ -143,7 +157,7 @@ func (pair faultPair) start(t *testing.T) (p *proxy.Proxy, dir, raw string, args
 func TestHarmedConnections(t *testing.T) {
 	t.Parallel()
 	const rounds = 6
-	for _, pair := range faultPairs {
+	for _, pair := range slices.Concat(faultPairs, rawPairs) {
 		t.Run(pair.name, func(t *testing.T) {
 			t.Parallel()
 			p, dir, raw, args := pair.start(t)
@@ -209,7 +223,10 @@ func TestHarmedConnections(t *testing.T) {
 					t.Errorf("the quiet run is %s: %s", report.Status, report.Error)
 				}
 			}
-			verify(t, dir, pipeline)
+			verify(t, dir, pipeline, "--table", "orders")
+			if pair.name == "raw to postgres" {
+				rowsStandOnce(t, args)
+			}
 			if recovered == 0 {
 				t.Error("no run recovered")
 			}
@@ -220,6 +237,27 @@ func TestHarmedConnections(t *testing.T) {
 				t.Errorf("a run is still recorded as running:\n%.2000s", out)
 			}
 		})
+	}
+}
+
+// rowsStandOnce fails the test if a run left a row twice in a staging table, or
+// staging tables hold fewer rows of their last whole load than the target.
+func rowsStandOnce(t *testing.T, args []string) {
+	t.Helper()
+	db := openSQL(t, "pgx", args[slices.Index(args, "--to")+1])
+	for _, table := range []string{"orders", "events"} {
+		var staging string
+		if err := db.QueryRowContext(t.Context(), "SELECT format('%I.%I', table_schema, table_name) FROM information_schema.tables WHERE table_schema = 'staging' AND table_name LIKE $1", "%"+table+"_raw").Scan(&staging); err != nil {
+			t.Fatal(err)
+		}
+		var rows, twice int
+		err := db.QueryRowContext(t.Context(), "SELECT count(*), count(*) FILTER (WHERE n > 1) FROM (SELECT count(*) AS n FROM "+staging+" GROUP BY _arus_run_id, _data) r").Scan(&rows, &twice)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rows == 0 || twice > 0 {
+			t.Errorf("%s: %d of %d rows stand more than once as one run's", staging, twice, rows)
+		}
 	}
 }
 

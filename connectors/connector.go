@@ -217,6 +217,10 @@ type LoadRequest struct {
 	// refuses no row for its content. Slower; for finding the rows that a
 	// destination refuses.
 	Careful bool
+	// Again says that an earlier load of this run may have been committed though
+	// nobody heard of it. What it left in the staging table goes, tombstones apart,
+	// so that a row of the run is there once.
+	Again bool
 	// Resume names a Replace that is filled in parts over several runs (see
 	// PartLoad): Begin finds the parts of an earlier Begin with the same token
 	// and target, and sweeps those of other tokens.

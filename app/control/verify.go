@@ -23,15 +23,20 @@ type Verification struct {
 	Examples []string `json:"examples"`
 }
 
-// Verify compares every enabled table of a pipeline with its target, row for
+// Verify compares every enabled table of a pipeline, or only some, with its target, row for
 // row and column for column, as they are now.
-func (s *Service) Verify(ctx context.Context, idOrName string) ([]Verification, error) {
+func (s *Service) Verify(ctx context.Context, idOrName string, only ...string) ([]Verification, error) {
 	if err := s.may(ctx, auth.ProbeConnections); err != nil {
 		return nil, err
 	}
 	p, src, dst, err := s.whole(ctx, idOrName)
 	if err != nil {
 		return nil, err
+	}
+	for _, want := range only {
+		if !hasTable(p, want) {
+			return nil, fault("the comparison", "tables", "pipeline %q has no enabled table %q", p.Name, want)
+		}
 	}
 	left, err := s.storedSource(ctx, src)
 	if err != nil {
@@ -45,7 +50,7 @@ func (s *Service) Verify(ctx context.Context, idOrName string) ([]Verification, 
 	defer func() { _ = right.Close() }()
 	var results []Verification
 	for _, cfg := range p.Tables {
-		if !cfg.Enabled {
+		if !cfg.Enabled || len(only) > 0 && !slices.Contains(only, cfg.Key()) {
 			continue
 		}
 		v, err := s.verifyTable(ctx, p, dst, cfg, left, right)

@@ -218,7 +218,7 @@ func beginLoad(ctx context.Context, f *flow) (connectors.Load, error) {
 func (c *tableCopy) request() connectors.LoadRequest {
 	return connectors.LoadRequest{
 		Target: c.job.Names.Target(c.table, c.config), Columns: c.shape.load, Key: c.plan.key, Mode: c.plan.load,
-		Window: c.loadWindow(), RunID: c.run.ID, SyncedAt: c.run.StartedAt, Raw: c.plan.raw,
+		Window: c.loadWindow(), RunID: c.run.ID, SyncedAt: c.run.StartedAt, Raw: c.plan.raw, Again: c.tries.total > 0,
 	}
 }
 

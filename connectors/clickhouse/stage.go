@@ -42,11 +42,36 @@ func (l *load) findStaging(ctx context.Context) error {
 	}
 	c, _ := have.column(rawExtracted)
 	l.staged.extracted = c.Native
+	if err := l.clearStaging(ctx); err != nil {
+		return err
+	}
 	return l.query(ctx, "SELECT max("+ident(rawID)+") FROM "+qualified(table), func(rows driver.Rows) error {
 		err := rows.Scan(&l.staged.base)
 		l.staged.base++
 		return err
 	})
+}
+
+// clearStaging removes what an earlier load of the run left in the staging table,
+// by a copy of the rest that is swapped in.
+func (l *load) clearStaging(ctx context.Context) error {
+	if !l.req.Again || l.deletes() {
+		return nil
+	}
+	table := l.req.Raw.Table
+	own := ident(connectors.MetaRunID) + " = toUUID(" + literal(l.run.String()) + ") AND position(" + ident(rawData) + ", " + literal(markField+":") + ") = 0"
+	n, err := l.count(ctx, "SELECT count() FROM "+qualified(table)+" WHERE "+own)
+	if err != nil || n == 0 {
+		return err
+	}
+	rest := newShadow(table.Schema, table)
+	if err := l.make(ctx, rest, l.createLike(rest, table, l.staged.have, true)); err != nil {
+		return err
+	}
+	if err := l.exec(ctx, l.copyRest(rest, table, l.staged.have.stored(), own)); err != nil {
+		return err
+	}
+	return l.swapIn(ctx, table, rest, true)
 }
 
 func isStaging(r *relation, op string) error {

@@ -312,8 +312,13 @@ func (p *partLoad) stageAll(ctx context.Context) error {
 	p.staging.made = false // it stays, whatever follows
 	staging := p.staging.table
 	fields := connectors.QuoteList([]string{rawRunID, rawExtracted, rawData}, '`')
+	if _, err := p.ss.exec(ctx, "START TRANSACTION"); err != nil {
+		return err
+	}
+	if err := p.clearStaging(ctx); err != nil {
+		return err
+	}
 	for _, statement := range []string{
-		"START TRANSACTION",
 		"INSERT INTO " + qualified(staging) + " (" + fields + ") SELECT " + literal(p.req.RunID) + ", " + ident(rawExtracted) + ", " + ident(rawData) +
 			" FROM " + qualified(p.parts.stage) + " ORDER BY " + ident(rawID),
 		"INSERT INTO " + qualified(p.parts.list) + " (part, rows_brought, run, staged_in, staged_as) VALUES (" + literal(stagedPart) + ", 0, " +

@@ -48,9 +48,22 @@ func (l *load) openStaging(ctx context.Context) error {
 		return err
 	}
 	l.open = true
+	if err := l.clearStaging(ctx); err != nil {
+		return err
+	}
 	var err error
 	l.staging.first, err = l.lastStaged(ctx)
 	l.staging.after = l.staging.first
+	return err
+}
+
+// clearStaging deletes what an earlier load of the run left in the staging table, in the load's own transaction.
+func (l *load) clearStaging(ctx context.Context) error {
+	if !l.req.Again || removes(l.req.Mode) {
+		return nil
+	}
+	_, err := l.ss.exec(ctx, "DELETE FROM "+qualified(l.staging.table)+" WHERE "+ident(rawRunID)+" = "+literal(l.req.RunID)+
+		" AND JSON_EXTRACT("+ident(rawData)+", "+literal(`$."`+connectors.MetaDeletedAt+`"`)+") IS NULL")
 	return err
 }
 

@@ -154,6 +154,9 @@ func (l *load) begin(ctx context.Context) error {
 		if err := l.prepareStaging(ctx); err != nil {
 			return err
 		}
+		if err := l.clearStaging(ctx); err != nil {
+			return err
+		}
 		if err := l.findRawBase(ctx); err != nil {
 			return err
 		}

@@ -226,6 +226,9 @@ func (p *partedLoad) commit(ctx context.Context) error {
 	p.result.Rows = number(rows[0][0])
 	sql := "DROP TABLE " + p.beside(companion(p.shadow))
 	if p.req.Raw != nil {
+		if err := p.clearStaging(ctx); err != nil {
+			return err
+		}
 		p.result.RawRows = p.result.Rows
 		// One full load is one run, by which a rebuild finds its rows.
 		sql += "; INSERT INTO " + qualified(p.req.Raw.Table) + " (_arus_run_id, _arus_extracted, _data) SELECT " + p.runID + ", _arus_extracted, _data FROM " +

@@ -35,6 +35,15 @@ func (l *load) prepareStaging(ctx context.Context) error {
 	return nil
 }
 
+// clearStaging deletes what an earlier load of the run left in the staging table, in the load's own transaction.
+func (l *load) clearStaging(ctx context.Context) error {
+	if !l.req.Again || l.keysOnly() {
+		return nil
+	}
+	return exec(ctx, l.conn, "DELETE FROM "+qualified(l.req.Raw.Table)+" WHERE _arus_run_id = "+l.runID+
+		" AND NOT _data OPERATOR(pg_catalog.?) '"+connectors.MetaDeletedAt+"'")
+}
+
 // findRawBase notes where the staging rows to come begin.
 func (l *load) findRawBase(ctx context.Context) error {
 	rows, err := query(ctx, l.conn, "SELECT coalesce(pg_catalog.max(_arus_id), 0) FROM "+l.rawFilling())
