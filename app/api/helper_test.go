@@ -174,9 +174,6 @@ func (b *bundle) fill(dir string) {
 	b.mu.Unlock()
 }
 
-//go:fix inline
-func ptr[T any](v T) *T { return new(v) }
-
 // answer is what came back.
 type answer struct {
 	status int

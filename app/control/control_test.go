@@ -310,7 +310,7 @@ func TestAuditSaysWhatChangedAndNoSecret(t *testing.T) {
 	if _, err := b.UpdateSource(b.admin, src.ID, SourceUpdate{Connection: func(c *connectors.Config) error { c.Host = "evil"; return nil }}); err == nil {
 		t.Error("the stored password goes to another server")
 	}
-	if _, err := b.AddTarget(b.admin, TargetInput{Name: &name, Type: ptr(model.TargetTelegram), Config: map[string]string{"bot_token": string(marked), "chat_id": "1"}}); err != nil {
+	if _, err := b.AddTarget(b.admin, TargetInput{Name: &name, Type: new(model.TargetTelegram), Config: map[string]string{"bot_token": string(marked), "chat_id": "1"}}); err != nil {
 		t.Fatal(err)
 	}
 	list, total, err := b.ListAudit(b.admin, AuditFilter{})
@@ -331,13 +331,10 @@ func TestAuditSaysWhatChangedAndNoSecret(t *testing.T) {
 	}
 }
 
-//go:fix inline
-func ptr[T any](v T) *T { return new(v) }
-
 func TestTargetsKeepTheSecretsThatAreLeftBlank(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	target, err := b.AddTarget(b.admin, TargetInput{Name: new("ops"), Type: ptr(model.TargetSlack), Config: map[string]string{"webhook_url": "https://hooks.example/x"}})
+	target, err := b.AddTarget(b.admin, TargetInput{Name: new("ops"), Type: new(model.TargetSlack), Config: map[string]string{"webhook_url": "https://hooks.example/x"}})
 	if err != nil || len(target.Config) != 0 {
 		t.Fatalf("%+v, %v", target, err)
 	}
@@ -348,10 +345,10 @@ func TestTargetsKeepTheSecretsThatAreLeftBlank(t *testing.T) {
 	if err != nil || got.Name != "ops2" || secrets["webhook_url"] != "https://hooks.example/x" {
 		t.Errorf("%+v %v %v", got, secrets, err)
 	}
-	if _, err := b.UpdateTarget(b.admin, target.ID, TargetInput{Type: ptr(model.TargetSMTP)}); err == nil {
+	if _, err := b.UpdateTarget(b.admin, target.ID, TargetInput{Type: new(model.TargetSMTP)}); err == nil {
 		t.Error("another type with the settings of the first")
 	}
-	if _, err := b.AddTarget(b.admin, TargetInput{Name: new("x"), Type: ptr(model.TargetType("fax")), Config: map[string]string{"n": "1"}}); err == nil {
+	if _, err := b.AddTarget(b.admin, TargetInput{Name: new("x"), Type: new(model.TargetType("fax")), Config: map[string]string{"n": "1"}}); err == nil {
 		t.Error("an unknown type is taken")
 	}
 }
@@ -369,7 +366,7 @@ func TestRotatedKeyOpensEverything(t *testing.T) {
 	if _, err := b.AddDestination(b.admin, DestinationInput{Name: "dwh", Connection: cfg}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.AddTarget(b.admin, TargetInput{Name: new("ops"), Type: ptr(model.TargetSlack), Config: map[string]string{"webhook_url": "https://hooks.example/x"}}); err != nil {
+	if _, err := b.AddTarget(b.admin, TargetInput{Name: new("ops"), Type: new(model.TargetSlack), Config: map[string]string{"webhook_url": "https://hooks.example/x"}}); err != nil {
 		t.Fatal(err)
 	}
 	b.user(t, "ann@example.com", model.RoleViewer)
