@@ -3,8 +3,10 @@ package model
 import (
 	"fmt"
 	"maps"
+	"net/mail"
 	"net/url"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -57,7 +59,7 @@ type TargetField struct {
 func TargetFields(t TargetType) []TargetField {
 	switch t {
 	case TargetTelegram:
-		return []TargetField{{Name: "bot_token", Secret: true, Required: true}, {Name: "chat_id", Required: true}}
+		return []TargetField{{Name: "bot_token", Secret: true, Required: true}, {Name: "chat_id", Required: true}, {Name: "api_base", URL: true}}
 	case TargetDiscord, TargetSlack:
 		return []TargetField{{Name: "webhook_url", Secret: true, Required: true, URL: true}}
 	case TargetWebhook:
@@ -114,6 +116,9 @@ func (t NotificationTarget) Validate(secrets map[string]string) []FieldError {
 			}
 		}
 	}
+	if t.Type == TargetSMTP {
+		t.validateMail(&f)
+	}
 	if len(known) > 0 {
 		for _, name := range slices.Sorted(maps.Keys(t.Config)) {
 			if !known[name] {
@@ -122,6 +127,28 @@ func (t NotificationTarget) Validate(secrets map[string]string) []FieldError {
 		}
 	}
 	return f
+}
+
+// validateMail checks what a mail server is told.
+func (t NotificationTarget) validateMail(f *faults) {
+	if port := t.Config["port"]; port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			f.add("config.port", "must be between 1 and 65535")
+		}
+	}
+	if security := t.Config["security"]; security != "" {
+		oneOf(f, "config.security", security, []string{"starttls", "tls", "none"})
+	}
+	if from := t.Config["from"]; from != "" {
+		if _, err := mail.ParseAddress(from); err != nil {
+			f.add("config.from", "must be an address such as arus@example.com")
+		}
+	}
+	if to := t.Config["to"]; to != "" {
+		if _, err := mail.ParseAddressList(to); err != nil {
+			f.add("config.to", "must be addresses such as ann@example.com, ben@example.com")
+		}
+	}
 }
 
 // NotificationLink sends events of a pipeline to a target.
