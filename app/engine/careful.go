@@ -100,12 +100,12 @@ func (f *flow) keepLetters(bad []badRow) error {
 }
 
 // write gives a batch to the load, less the rows that the policies take out.
-func (f *flow) write(ctx context.Context, batch arrow.RecordBatch) error {
+func (f *flow) write(ctx context.Context, p parcel) error {
 	if f.careful {
-		defer batch.Release()
-		return f.writeCarefully(ctx, batch)
+		defer p.batch.Release()
+		return f.writeCarefully(ctx, p)
 	}
-	fitting, bad, err := f.prepare(batch)
+	fitting, bad, err := f.prepare(p)
 	if err == nil {
 		err = f.keepLetters(bad)
 	}
@@ -120,25 +120,30 @@ func (f *flow) write(ctx context.Context, batch arrow.RecordBatch) error {
 
 // prepare gives a batch the load's columns and makes its values fit. The batch
 // is the caller's until prepare returns, then the result is.
-func (f *flow) prepare(batch arrow.RecordBatch) (arrow.RecordBatch, []badRow, error) {
-	shaped, bad := f.copy.shape.apply(batch)
+func (f *flow) prepare(p parcel) (arrow.RecordBatch, []badRow, error) {
+	n := int(p.batch.NumRows())
+	shaped, bad := f.copy.shape.apply(p.batch)
+	p.original(f.columns, bad, without(n, nil))
 	if shaped == nil {
 		return nil, bad, nil
 	}
 	fitting, more, err := f.fitter.fit(shaped)
+	if len(more) > 0 {
+		p.original(f.columns, more, without(n, bad))
+	}
 	return fitting, append(bad, more...), err
 }
 
 // writeCarefully halves a batch that the destination refuses until the bad rows
 // are alone; those become dead letters as the source has them. The batch stays
 // the caller's.
-func (f *flow) writeCarefully(ctx context.Context, batch arrow.RecordBatch) error {
+func (f *flow) writeCarefully(ctx context.Context, p parcel) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
 	replaced := maps.Clone(f.fitter.replaced)
-	batch.Retain()
-	fitting, bad, err := f.prepare(batch)
+	p.batch.Retain()
+	fitting, bad, err := f.prepare(p)
 	if err != nil {
 		return err
 	}
@@ -153,18 +158,24 @@ func (f *flow) writeCarefully(ctx context.Context, batch arrow.RecordBatch) erro
 		return err
 	}
 	f.fitter.replaced = replaced
-	n := int(batch.NumRows())
+	n := int(p.batch.NumRows())
 	if n == 1 {
-		return f.keepLetters([]badRow{{data: connectors.AppendRowJSON(nil, batch, f.columns, 0), reason: err.Error()}})
+		letter := badRow{reason: err.Error()}
+		if p.source != nil {
+			letter.data = connectors.AppendRowJSON(nil, p.source, f.columns, p.row(0))
+		} else {
+			letter.data = connectors.AppendRowJSON(nil, p.batch, f.columns, 0)
+		}
+		return f.keepLetters([]badRow{letter})
 	}
 	for _, span := range [][2]int{{0, n / 2}, {n / 2, n}} {
 		rows := make([]int, 0, span[1]-span[0])
 		for i := span[0]; i < span[1]; i++ {
 			rows = append(rows, i)
 		}
-		half := selectRows(batch, rows)
+		half := p.part(rows)
 		err := f.writeCarefully(ctx, half)
-		half.Release()
+		half.batch.Release()
 		if err != nil {
 			return err
 		}

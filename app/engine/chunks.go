@@ -60,7 +60,7 @@ func (j *Job) chunkRows() int64 {
 // has to be loaded in one piece.
 func (c *tableCopy) chunked(ctx context.Context, columns []connectors.Column, upper *connectors.Bound) (out outcome, done bool, err error) {
 	chunker, ok := c.source.(connectors.Chunker)
-	if !ok || c.plan.load != connectors.Replace || c.plan.watermark == nil || upper == nil || !c.keyIsSolid() {
+	if !ok || c.transforms != nil && c.transforms.stream || c.plan.load != connectors.Replace || c.plan.watermark == nil || upper == nil || !c.keyIsSolid() {
 		return outcome{}, false, nil
 	}
 	l := &chunkedLoad{copy: c, columns: columns, upper: upper}
@@ -82,7 +82,7 @@ func (c *tableCopy) chunked(ctx context.Context, columns []connectors.Column, up
 		if c.table.RowEstimate < 2*c.job.chunkRows() {
 			return outcome{}, false, nil
 		}
-		ranges, err := chunker.Chunks(ctx, c.table, c.plan.key, max(1, c.job.chunkRows()>>c.shrink))
+		ranges, err := chunker.Chunks(ctx, c.table, c.plan.source, max(1, c.job.chunkRows()>>c.shrink))
 		if err != nil {
 			return outcome{}, false, err
 		}
@@ -118,12 +118,12 @@ func (c *tableCopy) chunked(ctx context.Context, columns []connectors.Column, up
 // keyIsSolid says whether the key's columns are never null, so that stretches of
 // the key have every row.
 func (c *tableCopy) keyIsSolid() bool {
-	for _, name := range c.plan.key {
+	for _, name := range c.plan.source {
 		if col, ok := c.table.Column(name); !ok || col.Nullable {
 			return false
 		}
 	}
-	return len(c.plan.key) > 0
+	return len(c.plan.source) > 0
 }
 
 // planPrint is the same for loads that can be finished by one another.
@@ -132,6 +132,9 @@ func (c *tableCopy) planPrint(columns []connectors.Column) string {
 		c.plan.watermark.Type, c.window.Nulls, c.lookBackSeconds(), c.job.Pipeline.Options.Policies)
 	if c.plan.raw != nil {
 		text += c.plan.raw.Table.String()
+	}
+	if c.transforms != nil {
+		text += string(c.config.TransformConfig)
 	}
 	return fmt.Sprintf("%016x", xxh3.HashString(text))
 }
@@ -170,11 +173,11 @@ func (l *chunkedLoad) parseRanges() error {
 		if len(texts) == 0 {
 			return nil, nil
 		}
-		if len(texts) != len(c.plan.key) {
-			return nil, fmt.Errorf("%d values for a key of %d columns", len(texts), len(c.plan.key))
+		if len(texts) != len(c.plan.source) {
+			return nil, fmt.Errorf("%d values for a key of %d columns", len(texts), len(c.plan.source))
 		}
 		var bounds []connectors.Bound
-		for i, name := range c.plan.key {
+		for i, name := range c.plan.source {
 			col, _ := c.table.Column(name)
 			bounds = append(bounds, connectors.Bound{Kind: col.Type.Kind, Text: texts[i]})
 		}
@@ -183,7 +186,7 @@ func (l *chunkedLoad) parseRanges() error {
 	for _, chunk := range l.state.Chunks {
 		var s keyStretch
 		err := json.Unmarshal(chunk.Range, &s)
-		r := &connectors.KeyRange{Columns: c.plan.key}
+		r := &connectors.KeyRange{Columns: c.plan.source}
 		if err == nil {
 			r.From, err = bounds(s.From)
 		}

@@ -36,6 +36,8 @@ type tableCopy struct {
 	window      *connectors.Window
 	tolerance   *tolerance
 	stat        model.RunTableStat
+	transforms  *transforms         // nil: rows are loaded as they are read
+	made        []connectors.Column // what is loaded, before the target has its say
 	drift       *drift
 	shape       *shape
 
@@ -154,12 +156,12 @@ func (c *tableCopy) attempt(ctx context.Context) (err error) {
 		}
 		c.table = settled
 	}
-	c.table.Columns = slices.DeleteFunc(slices.Clone(c.table.Columns), func(col connectors.Column) bool {
-		// A table that Arus loaded is copied on without its metadata: the target gets its own.
-		return col.Name == connectors.MetaRunID || col.Name == connectors.MetaSyncedAt
-	})
+	c.table.Columns = withoutMeta(c.table.Columns)
 	if c.had, err = state.Watermark(ctx, job.Pipeline.ID, c.stat.TableName); err != nil {
 		return fmt.Errorf("read the stored watermark: %w", err)
+	}
+	if err := c.settleSteps(ctx); err != nil {
+		return err
 	}
 	target := job.Names.Target(c.table, c.config)
 	existing, exists, err := c.destination.Table(ctx, target)
@@ -179,6 +181,9 @@ func (c *tableCopy) attempt(ctx context.Context) (err error) {
 	if c.plan, err = planTable(job, c.table, c.config, c.had, exists && !c.drift.reset); err != nil {
 		return err
 	}
+	if err := c.transforms.follow(&c.plan); err != nil {
+		return err
+	}
 	c.backfill = job.BackfillFrom != "" && c.plan.load != connectors.Replace
 	c.tolerance = &tolerance{limits: job.Pipeline.Options.DeadLetters, target: target.String()}
 	c.stat.Mode, c.stat.Target = c.plan.mode, target.String()
@@ -190,7 +195,7 @@ func (c *tableCopy) attempt(ctx context.Context) (err error) {
 	if err := c.reshape(ctx, target); err != nil {
 		return err
 	}
-	columns := c.shape.read
+	columns := c.readColumns()
 	upper, err := c.fixWindow(ctx)
 	if err != nil {
 		return err
@@ -399,6 +404,9 @@ func (c *tableCopy) describe(columns []connectors.Column) string {
 		text += " by way of " + c.plan.raw.Table.String()
 	}
 	text += fmt.Sprintf("; SELECT %d columns FROM %s", len(columns), c.table.TableRef)
+	if c.transforms != nil {
+		text += fmt.Sprintf(", transformed in %d steps", len(c.transforms.list))
+	}
 	w := c.window
 	if w == nil {
 		return text

@@ -58,6 +58,7 @@ func (c *tableCopy) findDrift(ctx context.Context, existing connectors.Table, ex
 	if d.key, err = chooseKey(c.table, c.config.KeyColumns); err != nil {
 		return err
 	}
+	d.key = c.madeKey(d.key)
 	if !exists {
 		d.fresh = true
 		return nil
@@ -97,7 +98,7 @@ func (c *tableCopy) settleHeld(existing connectors.Table) {
 		d.held = slices.DeleteFunc(d.held, func(h heldColumn) bool { _, ok := existing.Column(h.Name); return !ok })
 		return
 	}
-	for _, col := range c.table.Columns {
+	for _, col := range c.made {
 		if _, ok := existing.Column(col.Name); ok {
 			d.held = append(d.held, holdColumns([]connectors.Column{col})...)
 		}
@@ -121,7 +122,7 @@ func (c *tableCopy) compareSchemas() []foundOne {
 		found = append(found, foundOne{model.SchemaChange{Kind: kind, Column: column, From: from, To: to}, joined})
 	}
 	_, settles := c.source.(connectors.Settler)
-	for _, col := range c.table.Columns {
+	for _, col := range c.made {
 		at := findHeld(d.held, col.Name)
 		if at < 0 {
 			add(model.ColumnAdded, col.Name, "", col.Type.String(), col.Type)
@@ -144,7 +145,7 @@ func (c *tableCopy) compareSchemas() []foundOne {
 		}
 	}
 	for _, h := range d.held {
-		if !h.Gone && findColumn(c.table.Columns, h.Name) < 0 {
+		if !h.Gone && findColumn(c.made, h.Name) < 0 {
 			add(model.ColumnRemoved, h.Name, h.Type.logical().String(), "", connectors.Type{})
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"arus/app/model"
+	"arus/app/transform"
 	"arus/connectors"
 )
 
@@ -69,6 +70,9 @@ type Job struct {
 	// whole day when it is a date; empty: at the newest row.
 	BackfillFrom, BackfillTo string
 	Limits                   connectors.Limits // of one batch; see also Memory
+	// Scripts are the pipeline's scripts for its tables' transforms; log receives
+	// what they print, line by line, from other goroutines. nil: there are none.
+	Scripts func(log func(script, line string)) transform.Scripts
 	// Memory bounds the bytes of all batches in flight: batches are made smaller
 	// where tables x (queued+2) of them would take more. 0 = DefaultMemory.
 	Memory int

@@ -38,6 +38,7 @@ type misfit struct {
 
 // badRow is a row that is kept as a dead letter.
 type badRow struct {
+	row    int    // in the batch it was taken out of
 	data   []byte // the row as exact JSON
 	reason string
 }
@@ -85,7 +86,7 @@ func (f *fitter) fit(batch arrow.RecordBatch) (arrow.RecordBatch, []badRow, erro
 	keep := make([]int, 0, batch.NumRows())
 	for i := range int(batch.NumRows()) {
 		if reason, ok := bad[i]; ok {
-			letters = append(letters, badRow{data: connectors.AppendRowJSON(nil, batch, f.columns, i), reason: reason})
+			letters = append(letters, badRow{row: i, data: connectors.AppendRowJSON(nil, batch, f.columns, i), reason: reason})
 		} else {
 			keep = append(keep, i)
 		}

@@ -44,6 +44,7 @@ type flow struct {
 
 	read, loaded int64 // read = loaded + filtered + letters
 	filtered     int64
+	deleted      int64 // of them: rows that the source marks as deleted, added when all were read
 	result       connectors.LoadResult
 	load         connectors.Load
 }
@@ -78,6 +79,7 @@ func (f *flow) run(ctx context.Context) error {
 		}
 	}
 	err := f.move(ctx)
+	f.filtered += f.deleted
 	if err == nil && f.load != nil {
 		err = f.beforeCommit(ctx)
 	}
@@ -135,6 +137,26 @@ func (f *flow) move(ctx context.Context) error {
 		}
 		return nil
 	})
+	if f.copy.transforms != nil {
+		parcels := f.stage(ctx, group, queue)
+		group.Go(func() error {
+			defer func() {
+				for p := range parcels {
+					if p.batch != nil {
+						p.batch.Release()
+					}
+					p.release()
+				}
+			}()
+			for p := range parcels {
+				if err := f.deliver(ctx, p); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		return group.Wait()
+	}
 	group.Go(func() error {
 		defer func() {
 			for batch := range queue {
@@ -145,19 +167,35 @@ func (f *flow) move(ctx context.Context) error {
 			if batch = f.withoutDeleted(batch); batch == nil {
 				continue
 			}
-			if f.load == nil {
-				if err := f.begin(ctx); err != nil {
-					batch.Release()
-					return err
-				}
-			}
-			if err := f.write(ctx, batch); err != nil {
+			if err := f.deliver(ctx, parcel{batch: batch}); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	return group.Wait()
+}
+
+// deliver gives a parcel to the load, which begins with the first one. The
+// parcel is released.
+func (f *flow) deliver(ctx context.Context, p parcel) error {
+	defer p.release()
+	if f.load == nil {
+		if err := f.begin(ctx); err != nil {
+			if p.batch != nil {
+				p.batch.Release()
+			}
+			return err
+		}
+	}
+	f.filtered += p.filtered
+	if err := f.keepLetters(p.failed); err != nil || p.batch == nil {
+		if p.batch != nil {
+			p.batch.Release()
+		}
+		return err
+	}
+	return f.write(ctx, p)
 }
 
 // extract reads one range of the window into the queue.
@@ -222,13 +260,14 @@ func (c *tableCopy) request() connectors.LoadRequest {
 	}
 }
 
-// loadWindow is the read's window less its further columns.
+// loadWindow is the read's window less its further columns, by its name in the
+// target.
 func (c *tableCopy) loadWindow() *connectors.Window {
-	if c.window == nil || len(c.window.Or) == 0 {
+	if c.window == nil || len(c.window.Or) == 0 && c.transforms == nil {
 		return c.window
 	}
 	w := *c.window
-	w.Or = nil
+	w.Or, w.Column = nil, c.madeName(w.Column)
 	return &w
 }
 

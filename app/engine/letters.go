@@ -228,8 +228,18 @@ func (c *tableCopy) separately(ctx context.Context, work func(context.Context) e
 // retried is a letter on its way, by the columns that the target holds.
 type retried struct {
 	Letter
+	made   json.RawMessage // what the table's transforms make of the row; nil: there are none
+	left   bool            // they filter it
 	key    []byte
 	reason string // why it failed again; empty: it did not
+}
+
+// row is the row to load.
+func (r *retried) row() json.RawMessage {
+	if r.made != nil {
+		return r.made
+	}
+	return r.Row
 }
 
 // retryLetters loads the letters of one table by the columns that its target
@@ -281,6 +291,9 @@ func (c *tableCopy) retryLetters(ctx context.Context, letters []Letter) error {
 	rows := make([]retried, len(letters))
 	for i, l := range letters {
 		rows[i].Letter = l
+	}
+	if err := c.transformLetters(ctx, rows); err != nil {
+		return err
 	}
 	if err := c.loadLetters(ctx, rows); err != nil {
 		return err
@@ -349,14 +362,17 @@ func (c *tableCopy) loadLetters(ctx context.Context, rows []retried) error {
 			}
 		}
 		f.read += batch.NumRows()
-		return f.write(ctx, batch)
+		return f.write(ctx, parcel{batch: batch})
 	})
 	defer b.Release()
 	for i := range rows {
 		r := &rows[i]
+		if r.left || r.reason != "" {
+			continue
+		}
 		var one arrow.RecordBatch
 		single := connectors.NewBatcher(c.shape.read, connectors.Limits{}, func(batch arrow.RecordBatch) error { one = batch; return nil })
-		err := connectors.AppendRowParsed(single.Builders, c.shape.read, r.Row)
+		err := connectors.AppendRowParsed(single.Builders, c.shape.read, r.row())
 		if err == nil {
 			_ = single.EndRow(1)
 			_ = single.Flush()
@@ -378,10 +394,10 @@ func (c *tableCopy) loadLetters(ctx context.Context, rows []retried) error {
 		text := string(connectors.AppendRowJSON(nil, one, c.shape.read, 0))
 		one.Release()
 		byText[text] = append(byText[text], i)
-		if err := connectors.AppendRowParsed(b.Builders, c.shape.read, r.Row); err != nil {
+		if err := connectors.AppendRowParsed(b.Builders, c.shape.read, r.row()); err != nil {
 			return errors.Join(err, f.abort())
 		}
-		if err := b.EndRow(len(r.Row)); err != nil {
+		if err := b.EndRow(len(r.row())); err != nil {
 			return errors.Join(err, f.abort())
 		}
 	}

@@ -54,8 +54,9 @@ func tableSlug(t connectors.Table) string {
 type plan struct {
 	mode      model.SyncMode // as it will really be read
 	load      connectors.LoadMode
-	watermark *connectors.Column
-	key       []string
+	watermark *connectors.Column // of the source
+	source    []string           // the key by its names at the source
+	key       []string           // the key by its names in the target
 	target    connectors.TableRef
 	raw       *connectors.RawTarget
 	reason    string // why this mode, for the log
@@ -69,9 +70,10 @@ func planTable(job *Job, t connectors.Table, cfg model.PipelineTable, had model.
 		p.raw = &connectors.RawTarget{Table: job.Names.Raw(job.SourceName, t)}
 	}
 	var err error
-	if p.key, err = chooseKey(t, cfg.KeyColumns); err != nil {
+	if p.source, err = chooseKey(t, cfg.KeyColumns); err != nil {
 		return plan{}, err
 	}
+	p.key = p.source
 	if p.watermark, p.reason, err = chooseWatermark(t, cfg.WatermarkColumn); err != nil {
 		return plan{}, err
 	}

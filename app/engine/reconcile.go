@@ -116,7 +116,7 @@ func (f *flow) withoutDeleted(batch arrow.RecordBatch) arrow.RecordBatch {
 	if len(keep) == rows {
 		return batch
 	}
-	f.filtered += int64(rows - len(keep))
+	f.deleted += int64(rows - len(keep))
 	defer batch.Release()
 	if len(keep) == 0 {
 		return nil
@@ -128,7 +128,7 @@ func (f *flow) withoutDeleted(batch arrow.RecordBatch) arrow.RecordBatch {
 // out. It reads their keys again rather than to remember them: a row that was
 // restored meanwhile stays, and comes again with the next window.
 func (c *tableCopy) removeDeleted(ctx context.Context, out outcome) error {
-	if out.filtered == 0 || c.plan.load != connectors.Merge {
+	if !c.removes() || out.filtered == 0 || c.plan.load != connectors.Merge {
 		return nil
 	}
 	soft, err := c.softColumn()
@@ -136,9 +136,12 @@ func (c *tableCopy) removeDeleted(ctx context.Context, out outcome) error {
 		return err
 	}
 	keys := c.keyShape()
-	keys.read = append(keys.read, *soft)
-	keys.same = false
-	at := len(keys.read) - 1
+	at := findColumn(c.table.Columns, soft.Name)
+	if c.transforms == nil {
+		keys.read = append(keys.read, *soft)
+		keys.same = false
+		at = len(keys.read) - 1
+	}
 	gone, err := c.loadKeys(ctx, connectors.LoadRequest{Mode: connectors.Remove}, keys, c.window, func(batch arrow.RecordBatch, i int) bool {
 		return isDeleted(batch.Column(at), i)
 	})
@@ -221,13 +224,7 @@ func (c *tableCopy) loadKeys(ctx context.Context, req connectors.LoadRequest, ke
 	if l, ok := load.(connectors.Limiter); ok {
 		fit.lengths = l.MaxLengths()
 	}
-	read := connectors.ReadRequest{Table: c.table, Columns: keys.read, Window: window, Limits: c.limits(keys.read)}
-	err = c.source.Read(ctx, read, func(batch arrow.RecordBatch) error {
-		if only != nil {
-			if batch = admit(batch, only); batch == nil {
-				return nil
-			}
-		}
+	write := func(batch arrow.RecordBatch) error {
 		shaped, _ := keys.apply(batch)
 		if shaped == nil {
 			return nil
@@ -237,12 +234,41 @@ func (c *tableCopy) loadKeys(ctx context.Context, req connectors.LoadRequest, ke
 			return err
 		}
 		return load.Write(ctx, fitting)
-	})
-	if err != nil {
+	}
+	if err := c.readKeys(ctx, req.Mode, keys.read, window, only, write); err != nil {
 		return 0, errors.Join(err, load.Abort())
 	}
 	result, err := load.Commit(ctx)
 	return result.Deleted, err
+}
+
+// readKeys reads columns of the key, as they are loaded, of the rows that only
+// admits. With transforms the whole rows are read and go their way: what a row's
+// key becomes, and whether it is to be in the target at all, only they say.
+func (c *tableCopy) readKeys(ctx context.Context, mode connectors.LoadMode, columns []connectors.Column, window *connectors.Window, only func(arrow.RecordBatch, int) bool, write func(arrow.RecordBatch) error) error {
+	read := connectors.ReadRequest{Table: c.table, Columns: columns, Window: window, Limits: c.limits(columns)}
+	pass := func(batch arrow.RecordBatch) error { return write(batch) }
+	var way *keyWay
+	if c.transforms != nil {
+		read.Columns, read.Limits = c.table.Columns, c.limits(c.table.Columns)
+		var err error
+		if way, err = c.keyWay(ctx, mode, connectors.ColumnNames(columns), write); err != nil {
+			return err
+		}
+		pass = way.pass
+	}
+	err := c.source.Read(ctx, read, func(batch arrow.RecordBatch) error {
+		if only != nil {
+			if batch = admit(batch, only); batch == nil {
+				return nil
+			}
+		}
+		return pass(batch)
+	})
+	if way != nil {
+		err = way.end(err)
+	}
+	return err
 }
 
 // admit keeps the rows that only says. The batch is the caller's until it

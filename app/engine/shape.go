@@ -69,10 +69,10 @@ func (c *tableCopy) reshape(ctx context.Context, target connectors.TableRef) err
 	}
 	var add, widen []connectors.Column
 	if d.fresh {
-		for i := range c.table.Columns {
-			s.addColumn(c.table.Columns[i], &c.table.Columns[i])
+		for i := range c.made {
+			s.addColumn(c.made[i], &c.made[i])
 		}
-		s.held = holdColumns(c.table.Columns)
+		s.held = holdColumns(c.made)
 	} else {
 		add, widen = c.reshapeHeld(ctx, replace)
 	}
@@ -126,7 +126,7 @@ func (c *tableCopy) reshapeHeld(ctx context.Context, replace bool) (add, widen [
 	for _, h := range d.held {
 		col := h.logical()
 		altered, strict := false, false
-		at := findColumn(c.table.Columns, h.Name)
+		at := findColumn(c.made, h.Name)
 		if at < 0 {
 			if !h.Nullable {
 				col.Nullable, altered = true, true
@@ -148,7 +148,7 @@ func (c *tableCopy) reshapeHeld(ctx context.Context, replace bool) (add, widen [
 				col.Nullable, altered = true, true
 				d.follow = append(d.follow, f.ID)
 			case f.Kind == model.TypeIncompatible && replace:
-				col.Type = c.table.Columns[at].Type
+				col.Type = c.made[at].Type
 				d.follow = append(d.follow, f.ID)
 			}
 		}
@@ -161,10 +161,10 @@ func (c *tableCopy) reshapeHeld(ctx context.Context, replace bool) (add, widen [
 			s.addColumn(col, nil)
 			continue
 		}
-		s.addColumn(col, &c.table.Columns[at])
+		s.addColumn(col, &c.made[at])
 		s.strict[len(s.strict)-1] = strict
 	}
-	for i, col := range c.table.Columns {
+	for i, col := range c.made {
 		if findHeld(d.held, col.Name) >= 0 {
 			continue
 		}
@@ -175,7 +175,7 @@ func (c *tableCopy) reshapeHeld(ctx context.Context, replace bool) (add, widen [
 		}
 		d.follow = append(d.follow, f.ID)
 		col.Nullable = true
-		s.addColumn(col, &c.table.Columns[i])
+		s.addColumn(col, &c.made[i])
 		s.held = append(s.held, holdColumns([]connectors.Column{col})...)
 		if replace {
 			continue
@@ -234,7 +234,7 @@ func (s *shape) apply(batch arrow.RecordBatch) (arrow.RecordBatch, []badRow) {
 	var keep []int
 	for r := range rows {
 		if reason, ok := bad[r]; ok {
-			letters = append(letters, badRow{data: connectors.AppendRowJSON(nil, batch, s.read, r), reason: reason})
+			letters = append(letters, badRow{row: r, data: connectors.AppendRowJSON(nil, batch, s.read, r), reason: reason})
 		} else {
 			keep = append(keep, r)
 		}

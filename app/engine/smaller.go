@@ -16,6 +16,9 @@ const leastRows = 1000
 // the tighter.
 func (c *tableCopy) limits(columns []connectors.Column) connectors.Limits {
 	l := c.job.limits(columns)
+	if c.transforms != nil { // more batches are in flight
+		l.Bytes /= 2
+	}
 	return connectors.Limits{Rows: max(1, l.Rows>>c.shrink), Bytes: max(minBatch, l.Bytes>>c.shrink)}
 }
 
@@ -31,7 +34,7 @@ func (c *tableCopy) smallerReads(ctx context.Context) ([]*connectors.KeyRange, e
 		rows = min(rows, n)
 	}
 	rows = max(leastRows, rows>>c.shrink)
-	found, err := chunker.Chunks(ctx, c.table, c.plan.key, rows)
+	found, err := chunker.Chunks(ctx, c.table, c.plan.source, rows)
 	if err != nil {
 		return nil, err
 	}

@@ -70,6 +70,8 @@ type PipelineOptions struct {
 	NullWatermark   NullWatermark `json:"null_watermark,omitempty"`
 	Policies        Policies      `json:"policies,omitzero"`
 
+	TransformErrors TransformErrors `json:"transform_errors,omitempty"` // empty: dead letters
+
 	Drift            DriftPolicy    `json:"drift,omitempty"` // empty: as the runtime setting auto_alter_schema says
 	Deletes          Deletes        `json:"deletes,omitzero"`
 	Quality          QualityOptions `json:"quality,omitzero"`
@@ -85,6 +87,9 @@ func (o PipelineOptions) validate(f *faults, dependsOn string) {
 	if o.Drift != "" {
 		oneOf(f, "options.drift", o.Drift, DriftPolicies())
 	}
+	if o.TransformErrors != "" {
+		oneOf(f, "options.transform_errors", o.TransformErrors, TransformErrorsList())
+	}
 	o.Deletes.validate(f)
 	o.Quality.validate(f)
 	if o.RunAfterUpstream && dependsOn == "" {
@@ -92,6 +97,21 @@ func (o PipelineOptions) validate(f *faults, dependsOn string) {
 	}
 	f.atLeastZero("options.raw_retention_days", o.RawRetentionDays)
 	o.validateSchedule(f)
+}
+
+// TransformErrors says what happens to a row for which a transform step has no answer: it is kept as a dead letter, or the
+// table fails.
+type TransformErrors string
+
+// The choices for rows that fail in a transform.
+const (
+	TransformDeadLetter TransformErrors = "dead_letter"
+	TransformFail       TransformErrors = "fail"
+)
+
+// TransformErrorsList lists every TransformErrors.
+func TransformErrorsList() []TransformErrors {
+	return []TransformErrors{TransformDeadLetter, TransformFail}
 }
 
 // Policy says what happens to a value that the destination cannot hold.
