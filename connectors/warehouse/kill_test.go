@@ -271,9 +271,8 @@ func (g *steps) edit(m *model) step {
 }
 
 // job is a change that the model does not see.
-func (g *steps) job(m *model, now int64) step {
+func (g *steps) job(m *model, kind int, now int64) step {
 	same := func(*model) {}
-	kind := g.r.IntN(3)
 	ignore := func(err error) error { // of jobs that have nothing to do
 		if schemaClass(err) != 0 {
 			return nil
@@ -375,18 +374,28 @@ func killSome(t *testing.T, fact bool, seed uint64, end time.Time) {
 		_, err := s.Create(s.t.Context(), table)
 		return err
 	}, func(m *model) { m.exists = true }}
-	for i := 0; i < 25 && (i < 6 || time.Now().Before(end)); i++ {
+	// Every kind of change once: rows, of which some are archived, then changed, a column less, all of it folded.
+	kinds := []string{"create", "upsert", "archive", "upsert", "edit", "backfill", "upsert", "compact", "load", "archive"}
+	for i := 0; i < 30 && (i < len(kinds) || time.Now().Before(end)); i++ {
+		kind := []string{"upsert", "upsert", "edit", "archive", "backfill", "compact", "load"}[g.r.IntN(7)]
+		if i < len(kinds) {
+			kind = kinds[i]
+		}
 		next := create
-		switch n := g.r.IntN(10); {
-		case i == 0:
-		case n < 4:
-			next = g.upsert(m, s.now.Unix())
-		case n < 6:
+		switch {
+		case kind == "create":
+		case kind == "edit":
 			next = g.edit(m)
-		case n < 8 || fact:
-			next = g.job(m, s.now.Unix())
-		default:
+		case kind == "archive":
+			next = g.job(m, 2, s.now.Unix())
+		case kind == "backfill":
+			next = g.job(m, 1, s.now.Unix())
+		case kind == "compact":
+			next = g.job(m, 0, s.now.Unix())
+		case kind == "load" && !fact:
 			next = g.load(m)
+		default:
+			next = g.upsert(m, s.now.Unix())
 		}
 		before, after := m.clone(), m.clone()
 		next.do(after)
