@@ -15,6 +15,7 @@ import (
 
 	"arus/app/auth"
 	"arus/app/control"
+	"arus/app/notify"
 	"arus/app/script"
 	"arus/app/secret"
 	"arus/app/store"
@@ -78,7 +79,8 @@ type environment struct {
 // data is an open data directory.
 type data struct {
 	*control.Service
-	log *slog.Logger
+	log    *slog.Logger
+	sender *notify.Sender
 }
 
 // open opens the data directory, reads the overrides of its settings, takes its lock, and ends runs that a killed
@@ -101,8 +103,9 @@ func (env *environment) open(ctx context.Context) (*data, error) {
 		return nil, errors.Join(err, st.Close())
 	}
 	log := env.logger()
-	d := &data{log: log, Service: control.New(control.Parts{
-		Store: st, Ring: ring, Registry: env.Registry, Now: env.Now, Log: log, Getenv: env.Getenv, Overrides: overrides,
+	sender := notify.New(version, env.Now, nil)
+	d := &data{log: log, sender: sender, Service: control.New(control.Parts{
+		Sender: sender, Store: st, Ring: ring, Registry: env.Registry, Now: env.Now, Log: log, Getenv: env.Getenv, Overrides: overrides,
 	})}
 	if err := d.Rescue(ctx); err != nil {
 		return nil, errors.Join(err, st.Close())
@@ -111,7 +114,10 @@ func (env *environment) open(ctx context.Context) (*data, error) {
 }
 
 // Close gives the data directory back.
-func (d *data) Close() error { return d.Store.Close() }
+func (d *data) Close() error {
+	d.sender.Close()
+	return d.Store.Close()
+}
 
 // person is the name under which the command line acts.
 func (env *environment) person() string {

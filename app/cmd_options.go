@@ -17,6 +17,8 @@ type optionFlags struct {
 	maxShare, threshold          float64
 	runAfter, qualityOff, verify bool
 	retention                    int
+	schedule, timezone, misfire  string
+	overdueAfter                 time.Duration
 }
 
 func (o *optionFlags) add(cmd *cobra.Command) {
@@ -29,6 +31,10 @@ func (o *optionFlags) add(cmd *cobra.Command) {
 	f.BoolVar(&o.runAfter, "run-after-upstream", false, "start when the pipeline it depends on succeeds")
 	f.IntVar(&o.retention, "raw-retention-days", 0, "delete raw rows that are older and not needed (default never)")
 	f.Float64Var(&o.threshold, "quality-threshold", 0, "tolerated discrepancy of row counts in per cent (default the setting quality_check_threshold)")
+	f.StringVar(&o.schedule, "schedule", "", "when to run by itself: five cron fields, @hourly and the like, or 'every 15m'; empty for never")
+	f.StringVar(&o.timezone, "timezone", "", "the `zone` in which the schedule is read (default the setting timezone)")
+	f.StringVar(&o.misfire, "misfire", "", "when a time passed without a run: run_once or skip (default run_once)")
+	f.DurationVar(&o.overdueAfter, "overdue-after", 0, "how long without a success is overdue (default two of its times)")
 	f.BoolVar(&o.qualityOff, "no-quality-checks", false, "count nothing at the destination after a load")
 	f.BoolVar(&o.verify, "checksum", false, "compare the loaded rows with the source, value by value")
 }
@@ -53,6 +59,15 @@ func (o *optionFlags) apply(cmd *cobra.Command, to *model.PipelineOptions) {
 	}
 	if given("raw-retention-days") {
 		to.RawRetentionDays = o.retention
+	}
+	if given("timezone") {
+		to.Timezone = o.timezone
+	}
+	if given("misfire") {
+		to.Misfire = model.Misfire(o.misfire)
+	}
+	if given("overdue-after") {
+		to.OverdueSeconds = int(o.overdueAfter.Seconds())
 	}
 	if given("quality-threshold") {
 		to.Quality.ThresholdPct = &o.threshold
@@ -124,6 +139,9 @@ func (env *environment) pipelineEdit() *cobra.Command {
 				options.apply(cmd, &p.Options)
 				if cmd.Flags().Changed("depends-on") {
 					in.DependsOn = &options.dependsOn
+				}
+				if cmd.Flags().Changed("schedule") {
+					in.Schedule = &options.schedule
 				}
 				if in.Choices, err = tables.choices(p); err != nil {
 					return err

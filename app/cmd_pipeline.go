@@ -10,7 +10,7 @@ import (
 
 func (env *environment) pipelineCommand() *cobra.Command {
 	return group("pipeline", "Which tables go where",
-		env.pipelineAdd(), env.pipelineEdit(), env.pipelineList(), env.pipelineShow(), env.pipelineVerify(),
+		env.pipelineAdd(), env.pipelineEdit(), env.pipelineList(), env.pipelineShow(), env.pipelineVerify(), env.pipelinePause(), env.pipelineResume(),
 		env.testCommand("pipeline", (*control.Service).TestPipeline), env.pipelineDiscover(),
 		env.removeCommand("pipeline", "Remove a pipeline with its history; what was loaded stays", (*control.Service).DeletePipeline))
 }
@@ -32,7 +32,7 @@ func (env *environment) pipelineAdd() *cobra.Command {
 				return err
 			}
 			options.apply(cmd, &in.Options)
-			in.DependsOn = options.dependsOn
+			in.DependsOn, in.Schedule = options.dependsOn, options.schedule
 			return env.with(cmd.Context(), func(d *data) error {
 				p, err := d.AddPipeline(cmd.Context(), in)
 				if err != nil {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,8 @@ import (
 	"arus/app/api"
 	"arus/app/auth"
 	"arus/app/model"
+	"arus/app/notify"
+	"arus/app/schedule"
 	"arus/app/web"
 )
 
@@ -95,15 +98,11 @@ func (env *environment) serve(ctx context.Context, listen string) (err error) {
 		return deadline, cancel
 	}
 	work, endWork := context.WithCancel(auth.WithActor(ctx, auth.Schedule()))
-	retained := make(chan struct{})
-	go func() {
-		defer close(retained)
-		d.retain(work)
-	}()
+	services := env.services(work, d)
 	server.SetReady(true)
 	if err := env.banner(ctx, d, listener.Addr()); err != nil {
 		endWork()
-		<-retained
+		services.Wait()
 		return err
 	}
 	log.InfoContext(ctx, "ready", "listen", listener.Addr().String(), "data", d.Store.Dir(), "version", version)
@@ -111,6 +110,9 @@ func (env *environment) serve(ctx context.Context, listen string) (err error) {
 	var stopped atomic.Pointer[error]
 	err = server.Serve(ctx, listener, func() (context.Context, context.CancelFunc) {
 		within, cancel := stop()
+		// First what starts runs, so that what a run that ends now was owed stays owed.
+		endWork()
+		services.Wait()
 		// The runs end while the last requests are answered, some of which wait for them.
 		over := make(chan struct{})
 		go func() {
@@ -125,7 +127,7 @@ func (env *environment) serve(ctx context.Context, listen string) (err error) {
 		}
 	})
 	endWork()
-	<-retained
+	services.Wait()
 	if e := stopped.Load(); e != nil {
 		err = errors.Join(err, *e)
 	}
@@ -139,6 +141,25 @@ func (env *environment) serve(ctx context.Context, listen string) (err error) {
 	}
 	log.InfoContext(context.WithoutCancel(ctx), "stopped")
 	return err
+}
+
+// services starts what works beside the requests, until ctx ends.
+func (env *environment) services(ctx context.Context, d *data) *sync.WaitGroup {
+	starter := &schedule.Scheduler{Control: d.Service, Log: d.log, Now: env.Now}
+	courier := &notify.Worker{Queue: d.Service, Sender: d.sender, Log: d.log, Now: env.Now}
+	d.Events.Observe(starter.Observe)
+	d.Events.Observe(courier.Observe)
+	var services sync.WaitGroup
+	for name, run := range map[string]func(context.Context) error{
+		"schedule": starter.Run, "notifications": courier.Run, "retention": func(ctx context.Context) error { d.retain(ctx); return nil },
+	} {
+		services.Go(func() {
+			if err := run(ctx); err != nil {
+				d.log.ErrorContext(ctx, "a service ended", "service", name, "error", err)
+			}
+		})
+	}
+	return &services
 }
 
 // retain removes what is no longer kept, again and again.

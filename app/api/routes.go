@@ -106,10 +106,15 @@ func routes() []route {
 		{"POST", "/api/notifications/targets", auth.EditNotifications, targetCreate, "Store a notification target", "", targetBody{}, targetItem{}},
 		{"PUT", "/api/notifications/targets/{id}", auth.EditNotifications, targetUpdate, "Change a notification target", "", targetBody{}, targetItem{}},
 		{"DELETE", "/api/notifications/targets/{id}", auth.EditNotifications, targetDelete, "Remove a notification target", "", nil, deletedAnswer{}},
+		{"POST", "/api/notifications/targets/{id}/test", auth.EditNotifications, targetTest, "Send a message with made-up figures to a notification target", "", targetTestBody{}, targetTestAnswer{}},
+		{"GET", "/api/notifications/history", auth.Read, notificationList, "The notifications that wait, were sent or were refused", "target_id pipeline_id status " + paging, nil, notificationPage{}},
 		{"GET", "/api/notifications/links/{id}", auth.Read, linkList, "The notification links of a pipeline", "", nil, []linkItem{}},
 		{"POST", "/api/notifications/links", auth.EditNotifications, linkCreate, "Link a pipeline with a notification target", "", linkBody{}, linkItem{}},
 		{"PUT", "/api/notifications/links/{id}", auth.EditNotifications, linkUpdate, "Change a notification link", "", linkBody{}, linkItem{}},
 		{"DELETE", "/api/notifications/links/{id}", auth.EditNotifications, linkDelete, "Remove a notification link", "", nil, deletedAnswer{}},
+
+		{"GET", "/api/schedules", auth.Read, scheduleList, "When the pipelines run by themselves", "", nil, scheduleAnswer{}},
+		{"GET", "/api/schedules/next", auth.Read, scheduleNext, "When a schedule is due next", "schedule timezone count", nil, scheduleNextAnswer{}},
 
 		{"GET", "/api/settings", auth.Read, settingsGet, "The settings", "", nil, map[string]string{}},
 		{"GET", "/api/settings/details", auth.Read, settingsDetails, "The settings and where their values came from", "", nil, []settingItem{}},

@@ -50,6 +50,9 @@ const (
 	lookEvery = time.Minute
 	// spacing lets the ends of runs gather.
 	spacing = time.Second
+	// parting is how long an attempt may still take when the program ends, so that
+	// an answer on its way is not lost.
+	parting = 3 * time.Second
 )
 
 func (w *Worker) signal() chan struct{} {
@@ -160,8 +163,11 @@ func (w *Worker) deliver(ctx context.Context, n model.Notification) (again time.
 	case !t.Active:
 		n.Status, n.Answer = model.DeliveryFailed, "the target is not active"
 	default:
-		said, err := w.Sender.Send(ctx, t, secrets, n)
-		if ctx.Err() != nil && err != nil { // the program ends; it was not the target's fault
+		attempt, end := outlive(ctx, parting)
+		said, err := w.Sender.Send(attempt, t, secrets, n)
+		given := attempt.Err() != nil
+		end()
+		if given && err != nil { // the program ends; it was not the target's fault
 			return again, nil
 		}
 		if err == nil {
@@ -182,7 +188,28 @@ func (w *Worker) deliver(ctx context.Context, n model.Notification) (again time.
 		n.NextAttemptAt = w.Now().Add(wait)
 		again = n.NextAttemptAt
 	}
-	return again, w.Queue.SaveAttempt(ctx, n)
+	return again, w.Queue.SaveAttempt(context.WithoutCancel(ctx), n)
+}
+
+// outlive is a context that ends a while after another one does.
+func outlive(ctx context.Context, while time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var timer *time.Timer
+	var mu sync.Mutex
+	stop := context.AfterFunc(ctx, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		timer = time.AfterFunc(while, cancel)
+	})
+	return longer, func() {
+		stop()
+		cancel()
+		mu.Lock()
+		defer mu.Unlock()
+		if timer != nil {
+			timer.Stop()
+		}
+	}
 }
 
 // backoff is a random part of a wait that doubles with each attempt.
