@@ -178,8 +178,12 @@ func (w *partWriter) writeSorted(ctx context.Context, s *sorter) error {
 	build := make([]array.Builder, len(w.layout.columns))
 	for _, id := range w.ids {
 		build[id] = array.NewBuilder(memory.DefaultAllocator, w.layout.columns[id].stored.Arrow())
-		defer build[id].Release()
 	}
+	defer func() {
+		for _, id := range w.ids {
+			build[id].Release()
+		}
+	}()
 	cells := make([]cell, len(w.layout.columns))
 	var arrived []int64
 	flush := func() error {

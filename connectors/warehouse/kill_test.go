@@ -253,7 +253,7 @@ func (g *steps) edit(m *model) step {
 	name, typ := fmt.Sprintf("c%d", g.next), []string{"Int64", "BigEnum", "String", "Uint8"}[g.r.IntN(4)]
 	var def *string
 	if g.r.IntN(2) == 0 {
-		def = word(fmt.Sprint(g.r.IntN(5)))
+		def = new(fmt.Sprint(g.r.IntN(5)))
 	}
 	return step{"add " + name, func(s *testStore) error {
 		_, err := s.Change(s.t.Context(), "t", add(name, typ, def))
@@ -360,7 +360,7 @@ func TestKilledBetweenAnyTwoFileOperations(t *testing.T) {
 }
 
 func killSome(t *testing.T, fact bool, seed uint64, end time.Time) {
-	g := &steps{r: rand.New(rand.NewPCG(seed, 7))} //nolint:gosec // the same changes each time
+	g := &steps{r: rand.New(rand.NewPCG(seed, 7))}
 	s := newStore(t)
 	m := &model{fact: fact, columns: []string{"a", "b"}, defaults: map[string]string{"b": "4"}, rows: map[string]modelRow{}}
 	table := &schema.Table{Name: "t", IsFactTable: fact, Config: schema.DefaultConfig(), PrimaryKeyColumns: []int{0}}
@@ -369,7 +369,7 @@ func killSome(t *testing.T, fact bool, seed uint64, end time.Time) {
 		table.Columns = append(table.Columns, schema.Column{Name: "ts", Type: "Uint32"})
 		table.ArchivingSortColumns = []int{2}
 	}
-	table.Columns = append(table.Columns, schema.Column{Name: "id", Type: "Int64"}, schema.Column{Name: "a", Type: "Uint8"}, schema.Column{Name: "b", Type: "SmallEnum", DefaultValue: word("4")})
+	table.Columns = append(table.Columns, schema.Column{Name: "id", Type: "Int64"}, schema.Column{Name: "a", Type: "Uint8"}, schema.Column{Name: "b", Type: "SmallEnum", DefaultValue: new("4")})
 	create := step{"create", func(s *testStore) error {
 		_, err := s.Create(s.t.Context(), table)
 		return err

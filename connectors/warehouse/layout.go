@@ -39,6 +39,9 @@ func newLayout(t *schema.Table, enums schema.Enums) (*layout, error) {
 		if !ok {
 			return nil, fmt.Errorf("the schema has an unknown type %q", c.Type)
 		}
+		if c.HLLConfig.IsHLLColumn {
+			typ = schema.Of(schema.Uint32) // hashes of the values
+		}
 		l.columns[id] = column{name: c.Name, typ: typ, stored: typ.Stored(), read: typ.Read(enums[id]), deleted: c.Deleted}
 		l.widths[id] = cellWidth(typ.Stored())
 		if err := l.setDefault(id, c); err != nil {

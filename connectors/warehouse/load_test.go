@@ -12,9 +12,10 @@ import (
 	"sort"
 	"testing"
 
+	"github.com/apache/arrow-go/v18/arrow"
+
 	"arus/connectors"
 	"arus/connectors/warehouse/schema"
-	"github.com/apache/arrow-go/v18/arrow"
 )
 
 // everyKind gives one row per value: column i of row r has its value r, modulo

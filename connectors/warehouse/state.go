@@ -91,7 +91,8 @@ func (t table) readState(ctx context.Context, c *lite.Conn) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s, s.readParts(ctx, c)
+	err = s.readParts(ctx, c)
+	return s, err
 }
 
 func (s *state) readParts(ctx context.Context, c *lite.Conn) error {

@@ -58,15 +58,17 @@ func (s *testStore) restarted() *testStore {
 	return out
 }
 
-func word(s string) *string { return &s }
-
 func trips() *schema.Table {
 	c := schema.DefaultConfig()
 	return &schema.Table{
 		Name: "trips", IsFactTable: true, Config: c, PrimaryKeyColumns: []int{1}, ArchivingSortColumns: []int{2, 3},
 		Columns: []schema.Column{
-			{Name: "ts", Type: "Uint32"}, {Name: "id", Type: "Int64"}, {Name: "city", Type: "Uint16"}, {Name: "status", Type: "SmallEnum", DefaultValue: word("new")},
-			{Name: "fare", Type: "Float32"}, {Name: "n", Type: "Int32", DefaultValue: word("5")},
+			{Name: "ts", Type: "Uint32"},
+			{Name: "id", Type: "Int64"},
+			{Name: "city", Type: "Uint16"},
+			{Name: "status", Type: "SmallEnum", DefaultValue: new("new")},
+			{Name: "fare", Type: "Float32"},
+			{Name: "n", Type: "Int32", DefaultValue: new("5")},
 		},
 	}
 }
@@ -88,7 +90,7 @@ func (s *testStore) put(table, columns string, rows ...string) Summary {
 	var all [][]*string
 	for _, r := range rows {
 		var row []*string
-		for _, v := range strings.Fields(r) {
+		for v := range strings.FieldsSeq(r) {
 			if v == "-" {
 				row = append(row, nil)
 			} else {
@@ -116,7 +118,7 @@ func (s *testStore) rows(table, columns string) []string {
 	}
 	defer func() { _ = v.Close() }()
 	var ids []int
-	for _, c := range strings.Fields(columns) {
+	for c := range strings.FieldsSeq(columns) {
 		ids = append(ids, v.Schema().ColumnID(c))
 	}
 	out := []string{}
@@ -266,9 +268,9 @@ func TestR12NewColumns(t *testing.T) {
 	s.put("trips", "ts id city", at(3)+" 1 7", at(0)+" 2 7")
 	_, err := s.Archive(t.Context(), "trips", noon.Unix()-day)
 	s.do("archive", err)
-	s.change("trips", add("v", "BigEnum", word("x")))
+	s.change("trips", add("v", "BigEnum", new("x")))
 	s.change("trips", add("w", "Int64", nil))
-	s.change("trips", add("p", "GeoPoint", word("1,2")))
+	s.change("trips", add("p", "GeoPoint", new("1,2")))
 	s.want("defaults", "trips", "id v w p", "1 x - Point(1,2)", "2 x - Point(1,2)")
 	_, enums, err := s.restarted().Schema(t.Context(), "trips")
 	s.do("R17 the case is there after a restart", err)
@@ -298,7 +300,7 @@ func TestR13DeletedColumns(t *testing.T) {
 	s.change("trips", drop("fare"))
 	s.change("trips", drop("city"))
 	s.change("trips", drop("status"))
-	u := s.change("trips", add("fare", "Int64", word("3"))) // D6
+	u := s.change("trips", add("fare", "Int64", new("3"))) // D6
 	if u.Next.ColumnID("fare") != 6 {
 		t.Errorf("R7 the new column has ID %d", u.Next.ColumnID("fare"))
 	}

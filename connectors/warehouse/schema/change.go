@@ -207,7 +207,6 @@ func (t *Table) DecodePush(body []byte) (*Table, error) {
 	}
 	if probe.Columns == nil {
 		next := t.Clone()
-		next.Version = 0
 		return next, decode(body, &next.Config)
 	}
 	// What the body says about the configuration changes, the rest stays.

@@ -12,15 +12,18 @@ import (
 	"arus/connectors"
 )
 
-func text(s string) *string { return &s }
-
 // trips is a fact table that is valid.
 func trips() *Table {
 	return &Table{
 		Name: "trips", IsFactTable: true, Config: DefaultConfig(), PrimaryKeyColumns: []int{1}, ArchivingSortColumns: []int{2, 3},
 		Columns: []Column{
-			{Name: "ts", Type: "Uint32"}, {Name: "id", Type: "UUID"}, {Name: "city", Type: "Uint16"}, {Name: "status", Type: "SmallEnum", DefaultValue: text("new")},
-			{Name: "fare", Type: "Float32"}, {Name: "tags", Type: "Int32[]"}, {Name: "shape", Type: "GeoShape"},
+			{Name: "ts", Type: "Uint32"},
+			{Name: "id", Type: "UUID"},
+			{Name: "city", Type: "Uint16"},
+			{Name: "status", Type: "SmallEnum", DefaultValue: new("new")},
+			{Name: "fare", Type: "Float32"},
+			{Name: "tags", Type: "Int32[]"},
+			{Name: "shape", Type: "GeoShape"},
 		},
 	}
 }
@@ -69,19 +72,19 @@ func TestNewTables(t *testing.T) {
 		"R7 deleted duplicate":    {func(s *Table) { s.Columns[4].Name, s.Columns[4].Deleted = "city", true }, MsgColumnDuplicate},
 		"R7 type":                 {func(s *Table) { s.Columns[4].Type = "uint8" }, MsgDataType},
 		"R7 array of shapes":      {func(s *Table) { s.Columns[4].Type = "GeoShape[]" }, MsgDataType},
-		"R16 default":             {func(s *Table) { s.Columns[2].DefaultValue = text("65536") }, "invalid value 65536 for type Uint16"},
-		"R20 default null":        {func(s *Table) { s.Columns[4].DefaultValue = text("null") }, "invalid value null for type Float32"},
-		"R20 default empty":       {func(s *Table) { s.Columns[4].DefaultValue = text("") }, "invalid value"},
-		"R20 enum default null":   {func(s *Table) { s.Columns[3].DefaultValue = text("null") }, "Invalid enum case"},
+		"R16 default":             {func(s *Table) { s.Columns[2].DefaultValue = new("65536") }, "invalid value 65536 for type Uint16"},
+		"R20 default null":        {func(s *Table) { s.Columns[4].DefaultValue = new("null") }, "invalid value null for type Float32"},
+		"R20 default empty":       {func(s *Table) { s.Columns[4].DefaultValue = new("") }, "invalid value"},
+		"R20 enum default null":   {func(s *Table) { s.Columns[3].DefaultValue = new("null") }, "Invalid enum case"},
 		"R21 no columns":          {func(s *Table) { s.Columns = nil }, MsgTimeFirst},
 		"R21 time type":           {func(s *Table) { s.Columns[0].Type = "Int64" }, MsgTimeFirst},
 		"R21 time array":          {func(s *Table) { s.Columns[0].Type = "Uint32[]" }, MsgTimeFirst},
 		"R21 time deleted":        {func(s *Table) { s.Columns[0].Deleted = true }, MsgTimeFirst},
-		"R22 time default":        {func(s *Table) { s.Columns[0].DefaultValue = text("1") }, MsgTimeDefault},
+		"R22 time default":        {func(s *Table) { s.Columns[0].DefaultValue = new("1") }, MsgTimeDefault},
 		"R22 time hash":           {func(s *Table) { s.Columns[0].HLLConfig.IsHLLColumn = true }, MsgTimeHLL},
 		"R22 hash type":           {func(s *Table) { s.Columns[4].HLLConfig.IsHLLColumn = true }, "data Type Float32 not allowed for fast hll aggregation"},
 		"R22 hash default": {func(s *Table) {
-			s.Columns = append(s.Columns, Column{Name: "h", Type: "UUID", DefaultValue: text("0"), HLLConfig: HLLConfig{true}})
+			s.Columns = append(s.Columns, Column{Name: "h", Type: "UUID", DefaultValue: new("0"), HLLConfig: HLLConfig{true}})
 		}, MsgHLLDefault},
 		"R26 delay":                {func(s *Table) { s.Config.ArchivingDelayMinutes = 0 }, "invalid table config: ArchivingDelayMinutes"},
 		"R27 interval":             {func(s *Table) { s.Config.ArchivingIntervalMinutes = 0 }, "invalid table config: ArchivingIntervalMinutes"},
@@ -171,8 +174,8 @@ func TestUpdates(t *testing.T) {
 		"R13 key column":        {func(s *Table) { s.Columns[1].Deleted = true }, MsgKeyDeleted},
 		"R14 key":               {func(s *Table) { s.PrimaryKeyColumns = []int{2} }, MsgKeyChanged},
 		"R14 key order":         {func(s *Table) { s.PrimaryKeyColumns = []int{1, 2} }, MsgKeyChanged},
-		"R18 default added":     {func(s *Table) { s.Columns[4].DefaultValue = text("1") }, MsgImmutable},
-		"R18 default changed":   {func(s *Table) { s.Columns[3].DefaultValue = text("old") }, MsgImmutable},
+		"R18 default added":     {func(s *Table) { s.Columns[4].DefaultValue = new("1") }, MsgImmutable},
+		"R18 default changed":   {func(s *Table) { s.Columns[3].DefaultValue = new("old") }, MsgImmutable},
 		"R18 default removed":   {func(s *Table) { s.Columns[3].DefaultValue = nil }, MsgImmutable},
 		"R22 time renamed":      {func(s *Table) { s.Columns[0].Name = "time" }, MsgImmutable},
 		"R22 time type":         {func(s *Table) { s.Columns[0].Type = "Int64" }, MsgImmutable},
@@ -186,7 +189,7 @@ func TestUpdates(t *testing.T) {
 		"4.2 hash":              {func(s *Table) { s.Columns[2].HLLConfig.IsHLLColumn = true }, MsgImmutable},
 		"R7 new column's name":  {func(s *Table) { s.Columns = append(s.Columns, Column{Name: "fare", Type: "Int8"}) }, MsgColumnDuplicate},
 		"R16 new column's default": {func(s *Table) {
-			s.Columns = append(s.Columns, Column{Name: "n", Type: "Uint8", DefaultValue: text("300")})
+			s.Columns = append(s.Columns, Column{Name: "n", Type: "Uint8", DefaultValue: new("300")})
 		}, "invalid value 300 for type Uint8"},
 		"config": {func(s *Table) { s.Config.BatchSize = -5 }, "invalid table config: BatchSize"},
 	} {
@@ -230,7 +233,7 @@ func TestLife(t *testing.T) {
 	refused(t, "R13 time", err, MsgTimeDeleted)
 	_, err = s.WithoutColumn("id")
 	refused(t, "R13 key", err, MsgKeyDeleted)
-	next, err = s.WithColumn(AddColumn{Column: Column{Name: "city", Type: "BigEnum", DefaultValue: text("here")}})
+	next, err = s.WithColumn(AddColumn{Column: Column{Name: "city", Type: "BigEnum", DefaultValue: new("here")}})
 	step("D6 R12 the name again, after a sort column's deletion", next, err)
 	if s.ColumnID("city") != 7 || cmp.Diff(Enums{3: {"new"}, 7: {"here"}}, enums) != "" {
 		t.Errorf("after adding city: ID %d, enums %v", s.ColumnID("city"), enums)
@@ -409,10 +412,23 @@ func TestFromLogical(t *testing.T) {
 	t.Parallel()
 	elem, dec := connectors.Type{Kind: connectors.Int32}, connectors.NewDecimal(10, 2)
 	for _, l := range []connectors.Type{
-		{Kind: connectors.Bool}, {Kind: connectors.Uint64}, {Kind: connectors.Float32}, {Kind: connectors.Float64}, connectors.NewDecimal(76, 3), {Kind: connectors.Numeric},
-		{Kind: connectors.Text, Length: 5, Fixed: true}, {Kind: connectors.Bytes, Length: 16, Fixed: true}, {Kind: connectors.Time, Precision: 3, Wide: true}, {Kind: connectors.TimestampTZ, Precision: 6},
-		{Kind: connectors.UUID}, {Kind: connectors.JSON, Parsed: true}, {Kind: connectors.Enum, Values: []string{"a", `b",(c)`, ""}}, {Kind: connectors.Interval},
-		{Kind: connectors.Array, Elem: &elem}, {Kind: connectors.Array, Elem: &dec}, {Kind: connectors.Array},
+		{Kind: connectors.Bool},
+		{Kind: connectors.Uint64},
+		{Kind: connectors.Float32},
+		{Kind: connectors.Float64},
+		connectors.NewDecimal(76, 3),
+		{Kind: connectors.Numeric},
+		{Kind: connectors.Text, Length: 5, Fixed: true},
+		{Kind: connectors.Bytes, Length: 16, Fixed: true},
+		{Kind: connectors.Time, Precision: 3, Wide: true},
+		{Kind: connectors.TimestampTZ, Precision: 6},
+		{Kind: connectors.UUID},
+		{Kind: connectors.JSON, Parsed: true},
+		{Kind: connectors.Enum, Values: []string{"a", `b",(c)`, ""}},
+		{Kind: connectors.Interval},
+		{Kind: connectors.Array, Elem: &elem},
+		{Kind: connectors.Array, Elem: &dec},
+		{Kind: connectors.Array},
 	} {
 		typ := FromLogical(l)
 		back, ok := ParseType(typ.Name())

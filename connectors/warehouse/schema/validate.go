@@ -36,7 +36,7 @@ func Validate(t *Table) error {
 func (t *Table) validateColumns(old *Table) error {
 	seen := make(map[string]bool, len(t.Columns))
 	for id, c := range t.Columns {
-		if seen[c.Name] && !(c.Deleted && old != nil) {
+		if seen[c.Name] && (!c.Deleted || old == nil) {
 			return failColumn(Conflict, MsgColumnDuplicate, c.Name)
 		}
 		if !c.Deleted || old == nil {
@@ -129,12 +129,18 @@ func (t *Table) validateConfig() error {
 		value int64
 		least int64
 	}{
-		{"BatchSize", int64(c.BatchSize), 1}, {"RedoLogRotationInterval", int64(c.RedoLogRotationInterval), 1}, {"MaxRedoLogFileSize", int64(c.MaxRedoLogFileSize), 1},
-		{"ArchivingDelayMinutes", int64(c.ArchivingDelayMinutes), 1}, {"ArchivingIntervalMinutes", int64(c.ArchivingIntervalMinutes), 1},
-		{"BackfillIntervalMinutes", int64(c.BackfillIntervalMinutes), 1}, {"BackfillMaxBufferSize", c.BackfillMaxBufferSize, 1},
-		{"BackfillThresholdInBytes", c.BackfillThresholdInBytes, 1}, {"BackfillStoreBatchSize", int64(c.BackfillStoreBatchSize), 1},
+		{"BatchSize", int64(c.BatchSize), 1},
+		{"RedoLogRotationInterval", int64(c.RedoLogRotationInterval), 1},
+		{"MaxRedoLogFileSize", int64(c.MaxRedoLogFileSize), 1},
+		{"ArchivingDelayMinutes", int64(c.ArchivingDelayMinutes), 1},
+		{"ArchivingIntervalMinutes", int64(c.ArchivingIntervalMinutes), 1},
+		{"BackfillIntervalMinutes", int64(c.BackfillIntervalMinutes), 1},
+		{"BackfillMaxBufferSize", c.BackfillMaxBufferSize, 1},
+		{"BackfillThresholdInBytes", c.BackfillThresholdInBytes, 1},
+		{"BackfillStoreBatchSize", int64(c.BackfillStoreBatchSize), 1},
 		{"RecordRetentionInDays", int64(c.RecordRetentionInDays), 0},
-		{"SnapshotThreshold", int64(c.SnapshotThreshold), 1}, {"SnapshotIntervalMinutes", int64(c.SnapshotIntervalMinutes), 1},
+		{"SnapshotThreshold", int64(c.SnapshotThreshold), 1},
+		{"SnapshotIntervalMinutes", int64(c.SnapshotIntervalMinutes), 1},
 	} {
 		if f.value < f.least {
 			return fail(Invalid, fmt.Sprintf(msgConfig, f.name))

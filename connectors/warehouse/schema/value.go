@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -48,7 +49,7 @@ var (
 	errNotFinite = errors.New("not a finite number")
 	errUUID      = errors.New("not 16 bytes of hexadecimal digits")
 	errPoint     = errors.New("not a point within the globe")
-	errNoDefault = errors.New("Unsupported data type value 0xc0000")
+	errNoDefault = errors.New("unsupported data type value 0xc0000")
 	errOther     = errors.New("not a value of the type")
 )
 
@@ -132,7 +133,7 @@ func (t Type) array(s string) (string, error) {
 			return "", errors.New("not a JSON array")
 		}
 	} else {
-		for _, item := range strings.Split(s, ",") {
+		for item := range strings.SplitSeq(s, ",") {
 			items = append(items, strings.TrimSpace(item))
 		}
 	}
@@ -220,10 +221,8 @@ func canonicalOther(l connectors.Type, s string) (string, error) {
 		}
 		return s, nil
 	case connectors.Enum:
-		for _, v := range l.Values {
-			if v == s {
-				return s, nil
-			}
+		if slices.Contains(l.Values, s) {
+			return s, nil
 		}
 		return "", errOther
 	}
@@ -239,7 +238,7 @@ func (t Type) Cases(have, names []string) (cases []string, ids []int, err error)
 		index[c] = i
 	}
 	ids = make([]int, len(names))
-	cases = have[:len(have):len(have)]
+	cases = slices.Clip(have)
 	for i, name := range names {
 		id, ok := index[name]
 		if !ok {

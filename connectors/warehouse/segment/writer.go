@@ -31,7 +31,7 @@ type Writer struct {
 	out     *summer
 	buffer  *bufio.Writer
 	columns []Column
-	w       *parquet.Writer
+	w       *parquet.GenericWriter[any]
 	group   int   // rows in the open row group
 	rows    int64 // in all
 	values  []parquet.Value
@@ -64,7 +64,7 @@ func (w *Writer) start(arrays []arrow.Array, rows int) error {
 		parquet.NewSchema("rows", root{fields: fields}), parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
 		parquet.DictionaryMaxBytes(dictBytes), parquet.CreatedBy("Arus", "1", ""),
 	}
-	w.w = parquet.NewWriter(w.buffer, options...)
+	w.w = parquet.NewGenericWriter[any](w.buffer, options...)
 	return nil
 }
 
