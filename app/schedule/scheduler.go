@@ -13,12 +13,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/go-co-op/gocron/v2"
+	"github.com/zeebo/xxh3"
 
 	"arus/app/control"
 	"arus/app/model"
@@ -290,9 +290,8 @@ func (e *entry) delay(at time.Time) time.Duration {
 	if next := e.times.Next(at); !next.IsZero() {
 		most = min(most, next.Sub(at)/2)
 	}
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(e.state.PipelineID))
-	return time.Duration(float64(most) * float64(h.Sum64()>>11) / (1 << 53)).Truncate(time.Second)
+	part := float64(xxh3.HashString(e.state.PipelineID)>>11) / (1 << 53)
+	return time.Duration(float64(most) * part).Truncate(time.Second)
 }
 
 // start starts the runs that are owed and can begin.
