@@ -256,6 +256,11 @@ func (l *partLoad) startRaw(ctx context.Context, t table) error {
 	for _, list := range lists {
 		r.next = max(r.next, list.Last)
 	}
+	for id := range l.done {
+		if _, ok := lists[id]; !ok {
+			delete(l.done, id) // its staging rows were swept
+		}
+	}
 	r.next++
 	return err
 }
@@ -535,9 +540,19 @@ func (l *partLoad) Commit(ctx context.Context) (connectors.LoadResult, error) {
 	}
 	l.lock = nil // the whole has let it go
 	result.Rows = whole.rows
-	_ = l.table.fs.RemoveAll(filepath.Join(l.table.file(partsDir), l.token))
-	l.table.removeEmpty()
+	// The lists of the staging table's side go last: a commit that is cut off after
+	// that side finds its files again.
+	l.forget(l.table)
+	if l.raw != nil {
+		l.forget(l.raw.table)
+	}
 	return result, l.Suspend()
+}
+
+// forget removes the lists of parts that are the table's now.
+func (l *partLoad) forget(t table) {
+	_ = t.fs.RemoveAll(filepath.Join(t.file(partsDir), l.token))
+	t.removeEmpty()
 }
 
 // abandon rolls back without letting the lock go.
@@ -631,8 +646,6 @@ func (l *partLoad) commitRaw(ctx context.Context) (int64, error) {
 		return 0, errors.Join(err, w.abandon())
 	}
 	r.lock = nil
-	_ = r.table.fs.RemoveAll(filepath.Join(r.table.file(partsDir), l.token))
-	r.table.removeEmpty()
 	return w.rows, nil
 }
 
