@@ -105,7 +105,7 @@ func (env *environment) open(ctx context.Context) (*data, error) {
 	log := env.logger()
 	sender := notify.New(version, env.Now, nil)
 	d := &data{log: log, sender: sender, Service: control.New(control.Parts{
-		Sender: sender, Store: st, Ring: ring, Registry: env.Registry, Now: env.Now, Log: log, Getenv: env.Getenv, Overrides: overrides,
+		Sender: sender, Python: env.python(st.Dir()), Store: st, Ring: ring, Registry: env.Registry, Now: env.Now, Log: log, Getenv: env.Getenv, Overrides: overrides,
 	})}
 	if err := d.Rescue(ctx); err != nil {
 		return nil, errors.Join(err, st.Close())

@@ -74,6 +74,7 @@ func routes() []route {
 		{"DELETE", "/api/pipelines/{id}/watermarks", auth.RunPipelines, watermarkReset, "Read a table, or all, from the beginning next time", "table", nil, deletedAnswer{}},
 		{"GET", "/api/pipelines/{id}/scripts", auth.Read, scriptList, "The scripts of a pipeline", paging, nil, scriptPage{}},
 		{"POST", "/api/pipelines/{id}/scripts", auth.EditScripts, scriptCreate, "Store a script", "", scriptBody{}, scriptItem{}},
+		{"POST", "/api/pipelines/{id}/scripts/test", auth.EditScripts, scriptTest, "Run a script over given rows; nothing is stored", "", scriptTestBody{}, control.ScriptTest{}},
 		{"GET", "/api/pipelines/{id}/scripts/{script_id}", auth.Read, scriptGet, "A script", "", nil, scriptItem{}},
 		{"PUT", "/api/pipelines/{id}/scripts/{script_id}", auth.EditScripts, scriptUpdate, "Change a script", "", scriptBody{}, scriptItem{}},
 		{"DELETE", "/api/pipelines/{id}/scripts/{script_id}", auth.EditScripts, scriptDelete, "Remove a script", "", nil, deletedAnswer{}},

@@ -91,6 +91,7 @@ func samples() map[string]sample {
 		"DELETE /api/pipelines/{id}/watermarks":          {path: "/api/pipelines/{pipeline}/watermarks?table=orders", wants: `"deleted":true`},
 		"GET /api/pipelines/{id}/scripts":                {path: "/api/pipelines/{pipeline}/scripts", wants: `"name":"mask"`},
 		"POST /api/pipelines/{id}/scripts":               {path: "/api/pipelines/{pipeline}/scripts", body: `{"name":"new","content":"def transform(row): return row"}`, status: 201},
+		"POST /api/pipelines/{id}/scripts/test":          {path: "/api/pipelines/{pipeline}/scripts/test", body: `{"content":"def transform(row):\n    return row","rows":[{"a":"x"}]}`, status: 422, wants: "not available"},
 		"GET /api/pipelines/{id}/scripts/{script_id}":    {path: "/api/pipelines/{pipeline}/scripts/{script}", wrong: "/api/pipelines/{other}/scripts/{script}", wants: `"name":"mask"`},
 		"PUT /api/pipelines/{id}/scripts/{script_id}":    {path: "/api/pipelines/{pipeline}/scripts/{script}", wrong: "/api/pipelines/{other}/scripts/{script}", body: `{"name":"mask2"}`, wants: `"name":"mask2"`},
 		"DELETE /api/pipelines/{id}/scripts/{script_id}": {path: "/api/pipelines/{pipeline}/scripts/{script}", wrong: "/api/pipelines/{other}/scripts/{script}", wants: `"deleted":true`},

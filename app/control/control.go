@@ -14,6 +14,7 @@ import (
 	"arus/app/auth"
 	"arus/app/engine"
 	"arus/app/model"
+	"arus/app/script"
 	"arus/app/secret"
 	"arus/app/store"
 	"arus/connectors"
@@ -30,6 +31,7 @@ type Parts struct {
 	Passwords *auth.Passwords      // nil: bcrypt at its default cost
 	Overrides []model.SettingLayer // the settings' flags, environment and file, the strongest first
 	Sender    Sender               // of notifications; nil: none are tried
+	Python    *script.Runtime      // of transform scripts; nil: there are none
 }
 
 // Service performs the use cases. Each takes the actor from its context, checks

@@ -20,6 +20,7 @@ func (s *Service) prepare(ctx context.Context, job *engine.Job, req RunRequest, 
 	}
 	job.OpenDestination = func(ctx context.Context) (connectors.Destination, error) { return s.storedDestination(ctx, dst) }
 	job.Readback = func(ctx context.Context) (connectors.Source, error) { return s.readDestination(ctx, dst) }
+	job.Scripts = s.scriptsOf(job.Pipeline.ID)
 	follows := func(t model.PipelineTable) bool {
 		return t.Enabled && job.Pipeline.DeleteMode(t) != model.DeletesIgnore
 	}

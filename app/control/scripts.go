@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 
 	"arus/app/auth"
 	"arus/app/model"
@@ -41,26 +42,55 @@ func (s *Service) Script(ctx context.Context, pipelineID, id string) (model.Scri
 	return s.Store.GetScript(ctx, pipelineID, id)
 }
 
+// FindScript gives a script by the pipeline's name or id and its own name.
+func (s *Service) FindScript(ctx context.Context, pipeline, name string) (model.Script, error) {
+	if err := s.may(ctx, auth.Read); err != nil {
+		return model.Script{}, err
+	}
+	p, err := s.Store.FindPipeline(ctx, pipeline)
+	if err != nil {
+		return model.Script{}, err
+	}
+	return s.Store.FindScript(ctx, p.ID, name)
+}
+
+// SetScript gives a pipeline a script, or the script of that name its new text.
+func (s *Service) SetScript(ctx context.Context, pipeline string, in ScriptInput) (model.Script, error) {
+	known, err := s.FindScript(ctx, pipeline, *in.Name)
+	switch {
+	case err == nil:
+		return s.UpdateScript(ctx, known.PipelineID, known.ID, in)
+	case errors.Is(err, store.ErrNotFound):
+		return s.AddScript(ctx, pipeline, in)
+	}
+	return model.Script{}, err
+}
+
 // AddScript gives a pipeline a script.
 func (s *Service) AddScript(ctx context.Context, pipeline string, in ScriptInput) (model.Script, error) {
 	if err := s.may(ctx, auth.EditScripts); err != nil {
 		return model.Script{}, err
 	}
-	var script model.Script
+	if in.Content != nil {
+		if err := s.checkScript(ctx, in); err != nil {
+			return model.Script{}, err
+		}
+	}
+	var made model.Script
 	err := s.change(ctx, func(tx *store.Store) (Change, error) {
 		p, err := tx.FindPipeline(ctx, pipeline)
 		if err != nil {
 			return Change{}, err
 		}
-		script.PipelineID = p.ID
-		in.apply(&script)
-		if err := invalid("the script", script.Validate()); err != nil {
+		made.PipelineID = p.ID
+		in.apply(&made)
+		if err := invalid("the script", made.Validate()); err != nil {
 			return Change{}, err
 		}
-		err = tx.CreateScript(ctx, &script)
-		return Change{Action: "script.create", ID: script.ID, Name: script.Name, After: script}, err
+		err = tx.CreateScript(ctx, &made)
+		return Change{Action: "script.create", ID: made.ID, Name: made.Name, After: made}, err
 	})
-	return script, err
+	return made, err
 }
 
 // UpdateScript changes a script of a pipeline.
@@ -68,21 +98,26 @@ func (s *Service) UpdateScript(ctx context.Context, pipelineID, id string, in Sc
 	if err := s.may(ctx, auth.EditScripts); err != nil {
 		return model.Script{}, err
 	}
-	var script model.Script
+	if in.Content != nil {
+		if err := s.checkScript(ctx, in); err != nil {
+			return model.Script{}, err
+		}
+	}
+	var made model.Script
 	err := s.change(ctx, func(tx *store.Store) (Change, error) {
 		before, err := tx.GetScript(ctx, pipelineID, id)
 		if err != nil {
 			return Change{}, err
 		}
-		script = before
-		in.apply(&script)
-		if err := invalid("the script", script.Validate()); err != nil {
+		made = before
+		in.apply(&made)
+		if err := invalid("the script", made.Validate()); err != nil {
 			return Change{}, err
 		}
-		err = tx.UpdateScript(ctx, &script)
-		return Change{Action: "script.update", ID: script.ID, Name: script.Name, Before: before, After: script}, err
+		err = tx.UpdateScript(ctx, &made)
+		return Change{Action: "script.update", ID: made.ID, Name: made.Name, Before: before, After: made}, err
 	})
-	return script, err
+	return made, err
 }
 
 // DeleteScript removes a script of a pipeline.
@@ -91,10 +126,10 @@ func (s *Service) DeleteScript(ctx context.Context, pipelineID, id string) error
 		return err
 	}
 	return s.change(ctx, func(tx *store.Store) (Change, error) {
-		script, err := tx.GetScript(ctx, pipelineID, id)
+		gone, err := tx.GetScript(ctx, pipelineID, id)
 		if err != nil {
 			return Change{}, err
 		}
-		return Change{Action: "script.delete", ID: id, Name: script.Name, Before: script}, tx.DeleteScript(ctx, pipelineID, id)
+		return Change{Action: "script.delete", ID: id, Name: gone.Name, Before: gone}, tx.DeleteScript(ctx, pipelineID, id)
 	})
 }

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
+	"arus/app/transform"
 	"arus/connectors"
 )
 
@@ -97,57 +97,6 @@ func outColumns(in, out []connectors.Column) []outColumn {
 	return columns
 }
 
-// ParseType reads a declared type: the logical kinds by their names, decimal(p,s), and the names people use for them.
-func ParseType(text string) (connectors.Type, error) {
-	name, rest, has := strings.Cut(strings.ToLower(strings.TrimSpace(text)), "(")
-	name = strings.TrimSpace(name)
-	kind, ok := map[string]connectors.Kind{
-		"int": connectors.Int64, "integer": connectors.Int64, "bigint": connectors.Int64, "float": connectors.Float64, "double": connectors.Float64,
-		"str": connectors.Text, "string": connectors.Text, "varchar": connectors.Text, "boolean": connectors.Bool, "binary": connectors.Bytes,
-		"datetime": connectors.Timestamp, "dict": connectors.JSON, "list": connectors.JSON, "jsonb": connectors.JSON,
-	}[name]
-	if !ok {
-		kind = connectors.ParseKind(name)
-	}
-	if kind == connectors.Invalid || kind == connectors.Enum || kind == connectors.Array {
-		return connectors.Type{}, fmt.Errorf("%q is no type: use bool, int8 to int64, uint8 to uint64, float32, float64, decimal(p,s), numeric, text, bytes, date, time, timestamp, timestamptz, interval, uuid or json", text)
-	}
-	if !has {
-		if kind == connectors.Decimal {
-			kind = connectors.Numeric
-		}
-		t := connectors.Type{Kind: kind}
-		if kind == connectors.Time || kind == connectors.Timestamp || kind == connectors.TimestampTZ {
-			t.Precision = 6
-		}
-		return t, nil
-	}
-	var numbers []int
-	for part := range strings.SplitSeq(strings.TrimSuffix(rest, ")"), ",") {
-		n, err := strconv.Atoi(strings.TrimSpace(part))
-		if err != nil || n < 0 || !strings.HasSuffix(rest, ")") {
-			return connectors.Type{}, fmt.Errorf("%q is no type: its parameters are no numbers", text)
-		}
-		numbers = append(numbers, n)
-	}
-	switch {
-	case (kind == connectors.Decimal || kind == connectors.Numeric) && len(numbers) <= 2:
-		scale := 0
-		if len(numbers) == 2 {
-			scale = numbers[1]
-		}
-		if numbers[0] < 1 || numbers[0] > connectors.MaxDecimal256 || scale > numbers[0] {
-			return connectors.Type{}, fmt.Errorf("%q is no type: a decimal has 1 to %d digits, at most as many after the point", text, connectors.MaxDecimal256)
-		}
-		return connectors.NewDecimal(numbers[0], scale), nil
-	case kind == connectors.Text && len(numbers) == 1:
-		return connectors.Type{Kind: kind, Length: numbers[0]}, nil
-	case (kind == connectors.Time || kind == connectors.Timestamp || kind == connectors.TimestampTZ) && len(numbers) == 1 && numbers[0] <= 6:
-		return connectors.Type{Kind: kind, Precision: numbers[0]}, nil
-	}
-	return connectors.Type{}, fmt.Errorf("%q is no type: %s takes no such parameters", text, name)
-}
-
 // declared applies a script's `columns` to the columns that reach it.
 func declared(in []connectors.Column, columns [][2]*string) ([]connectors.Column, error) {
 	out := slices.Clone(in)
@@ -163,7 +112,10 @@ func declared(in []connectors.Column, columns [][2]*string) ([]connectors.Column
 			out = slices.Delete(out, at, at+1)
 			continue
 		}
-		t, err := ParseType(*d[1])
+		t, err := transform.ParseType(*d[1])
+		if t.Kind == connectors.Time || t.Kind == connectors.Timestamp || t.Kind == connectors.TimestampTZ {
+			t.Precision = 6
+		}
 		if err != nil {
 			faults = append(faults, fmt.Errorf("column %q: %w", name, err))
 			continue

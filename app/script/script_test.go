@@ -209,11 +209,11 @@ func TestFaultsOfAScriptAreTold(t *testing.T) {
 		"def transform(row)\n    return row": "line 1, column",
 		"x = 1":                              "neither transform(row) nor transform_batch(rows)",
 		"def transform(r): return r\ndef transform_batch(r): return r":     "keep one",
-		"columns = {'a': 'money'}\ndef transform(r): return r":             `"money" is no type`,
+		"columns = {'a': 'money'}\ndef transform(r): return r":             `"money" is not a type`,
 		"columns = ['a']\ndef transform(r): return r":                      "columns must be a dict",
 		"raise ValueError('at the top')\ndef transform(r): return r":       "ValueError: at the top (faulty.py line 1",
 		"import os\nos._exit(0)\ndef transform(r): return r":               "its worker ended",
-		"columns = {'a': 'decimal(5,9)'}\ndef transform(r): return r":      "a decimal has 1 to 76 digits",
+		"columns = {'a': 'decimal(5,9)'}\ndef transform(r): return r":      `"9" is not a number from 0 to 5`,
 		"import nothing_of_that_name\ndef transform(row):\n    return row": "ModuleNotFoundError",
 	} {
 		err := r.Check(t.Context(), Program{Name: "faulty", Source: source})

@@ -52,6 +52,13 @@ func (s *Store) GetScript(ctx context.Context, pipelineID, id string) (model.Scr
 	return row, fail(err, "get script %s", id)
 }
 
+// FindScript returns the script of that name of the pipeline. ErrNotFound.
+func (s *Store) FindScript(ctx context.Context, pipelineID, name string) (model.Script, error) {
+	row, err := scanScript(s.reader.QueryRowContext(ctx, `SELECT `+scriptColumns+` FROM arus_config_transform_scripts
+		WHERE pipeline_id = ? AND name = ?`, pipelineID, name))
+	return row, fail(err, "find script %q", name)
+}
+
 // ListScripts returns one page of the pipeline's scripts by name, and how many there are.
 func (s *Store) ListScripts(ctx context.Context, pipelineID string, page Page) (list []model.Script, total int, err error) {
 	limit, offset := page.args()
