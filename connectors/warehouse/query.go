@@ -2,12 +2,13 @@ package warehouse
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"arus/connectors"
 	"arus/connectors/sqlite/lite"
@@ -15,23 +16,36 @@ import (
 
 // QueryOptions is for what a caller may want to bound.
 type QueryOptions struct {
-	MaxRows int64 // the result ends with an error after so many rows; 0 = no limit
+	MaxRows int64         // the result ends with an error after so many rows; 0 = no limit
+	Timeout time.Duration // of the whole query; 0 = no limit
+}
+
+// rowSource gives the rows of a result.
+type rowSource interface {
+	Columns() []string
+	Next() ([]driver.Value, bool)
+	Err() error
+	Close() error
 }
 
 // Rows is the result of a query, read row by row. Close it.
 type Rows struct {
-	ctx   context.Context
-	conn  *lite.Conn
-	open  *session
-	rows  *lite.Rows
-	limit int64
-	count int64
-	err   error
+	cancel context.CancelFunc
+	conn   *lite.Conn
+	open   *session
+	rows   rowSource
+	limit  int64
+	count  int64
+	err    error
 }
 
-// Query runs one SELECT (or WITH, VALUES, EXPLAIN) over the tables of the
+// maxValueBytes is how long a text or blob can become in a query.
+const maxValueBytes = 64 << 20
+
+// Query runs one SELECT (or WITH, VALUES) over the tables and views of the
 // warehouse in dir, by their names and the names of their columns. It cannot
-// write. See the package comment for how values show.
+// write. EXPLAIN before it runs it and gives what it read instead of its rows.
+// See the package comment for how values show.
 func Query(ctx context.Context, dir, sql string, opts QueryOptions) (*Rows, error) {
 	const op = "query"
 	if err := checkDir(op, dir); err != nil {
@@ -40,21 +54,34 @@ func Query(ctx context.Context, dir, sql string, opts QueryOptions) (*Rows, erro
 	if err := checkStatement(sql); err != nil {
 		return nil, &connectors.Error{Kind: connectors.KindInvalid, Op: op, Err: err, Hint: "the warehouse is written by runs only: write one SELECT"}
 	}
-	c, err := lite.Memory(sqliteDriver())
+	c, err := lite.MemoryStrict(sqliteDriver())
 	if err != nil {
 		return nil, fail(ctx, op, "", err)
 	}
+	if err := c.LimitLength(ctx, maxValueBytes); err != nil {
+		return nil, errors.Join(fail(ctx, op, "", err), c.Close())
+	}
+	cancel := context.CancelFunc(func() {})
+	if opts.Timeout > 0 {
+		ctx, cancel = context.WithTimeout(ctx, opts.Timeout)
+	}
 	q := newSession(ctx, dir, c)
+	fail := func(err error) (*Rows, error) {
+		err = errors.Join(q.error(err), q.close(), c.Close())
+		cancel()
+		return nil, err
+	}
+	// 1 is FILE: what a sort or a join does not hold in its cache goes to disk.
 	for _, p := range []string{"PRAGMA trusted_schema = 1", "PRAGMA temp_store = 1", "PRAGMA cache_size = -16384"} {
 		if err := c.Exec(ctx, p); err != nil {
-			return nil, errors.Join(fail(ctx, op, "", err), c.Close())
+			return fail(err)
 		}
 	}
 	rows, err := q.run(sql)
 	if err != nil {
-		return nil, errors.Join(q.error(err), c.Close(), q.close())
+		return fail(err)
 	}
-	return &Rows{ctx: ctx, conn: c, open: q, rows: rows, limit: opts.MaxRows}, nil
+	return &Rows{cancel: cancel, conn: c, open: q, rows: rows, limit: opts.MaxRows}, nil
 }
 
 // Columns names the columns of the result.
@@ -87,8 +114,15 @@ func (r *Rows) Next() ([]any, bool) {
 // Err is the error that ended the rows, nil at their end.
 func (r *Rows) Err() error { return r.err }
 
+// Reads says what the query has read so far, by table.
+func (r *Rows) Reads() []*Read { return r.open.used() }
+
 // Close frees the result.
-func (r *Rows) Close() error { return errors.Join(r.rows.Close(), r.conn.Close(), r.open.close()) }
+func (r *Rows) Close() error {
+	err := errors.Join(r.rows.Close(), r.conn.Close(), r.open.close())
+	r.cancel()
+	return err
+}
 
 // queryError puts SQLite's words about the statement into an Error.
 func queryError(ctx context.Context, err error) error {
@@ -108,97 +142,23 @@ func queryError(ctx context.Context, err error) error {
 	return out
 }
 
-var unknownTable = regexp.MustCompile(`no such table: (.*?)(?: \(\d+\))?$`)
-
-// session is one query: the tables that it turned out to need, each in one state.
-type session struct {
-	ctx    context.Context
-	store  *storage
-	conn   *lite.Conn
-	id     string
-	tables map[string]*View // by name
-	err    error            // of a table, in its own words
-}
-
-func newSession(ctx context.Context, dir string, c *lite.Conn) *session {
-	return &session{ctx: ctx, store: newStorage(dir), conn: c, tables: map[string]*View{}}
-}
-
-// error is the table's own error where there is one, else what SQLite says.
-func (q *session) error(err error) error {
-	if q.err != nil && q.ctx.Err() == nil {
-		return q.err
-	}
-	return queryError(q.ctx, err)
-}
-
-func (q *session) close() error {
-	var errs []error
-	for _, v := range q.tables {
-		errs = append(errs, v.Close())
-	}
-	sessions().remove(q.id)
-	return errors.Join(errs...)
-}
-
-func (q *session) run(sql string) (*lite.Rows, error) {
-	q.id = sessions().add(q)
-	for {
-		if err := q.conn.Exec(q.ctx, "PRAGMA query_only = 1"); err != nil {
-			return nil, err
-		}
-		rows, err := q.conn.Query(q.ctx, sql)
-		if err == nil {
-			return rows, nil
-		}
-		m := unknownTable.FindStringSubmatch(err.Error())
-		if m == nil || q.ctx.Err() != nil {
-			return nil, err
-		}
-		if err := q.conn.Exec(q.ctx, "PRAGMA query_only = 0"); err != nil {
-			return nil, err
-		}
-		if err := q.attach(m[1]); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// attach makes the virtual table of one table.
-func (q *session) attach(wanted string) error {
-	names, err := tableNames(q.store.dir)
-	if err != nil {
-		return fileError("query", q.store.dir, err)
-	}
-	plain := strings.TrimPrefix(strings.TrimPrefix(wanted, "main."), "temp.")
-	at := slices.Index(names, plain)
-	if at < 0 {
-		at = slices.IndexFunc(names, func(n string) bool { return strings.EqualFold(n, plain) })
-	}
-	if at < 0 || q.tables[names[at]] != nil {
-		return unknown(plain, names)
-	}
-	name := names[at]
-	v, err := q.store.table(name).view(q.ctx)
-	if err != nil {
-		return err
-	}
-	q.tables[name] = v
-	return q.conn.Exec(q.ctx, "CREATE VIRTUAL TABLE main."+connectors.Quote(name, '"')+" USING "+moduleName+"("+q.id+")")
-}
-
 // unknown is the error for a table that is not there, with the names it may have meant.
 func unknown(name string, names []string) error {
 	hint := "the warehouse has no tables yet"
 	if len(names) > 0 {
-		near := slices.Clone(names)
-		lower := strings.ToLower(name)
-		sort.SliceStable(near, func(i, j int) bool {
-			return distance(lower, strings.ToLower(near[i])) < distance(lower, strings.ToLower(near[j]))
-		})
-		hint = "there is " + strings.Join(near[:min(len(near), 5)], ", ")
+		hint = "there is " + strings.Join(nearest(name, names), ", ")
 	}
 	return &connectors.Error{Kind: connectors.KindNotFound, Op: "query", Object: name, Err: errors.New("there is no such table"), Hint: hint}
+}
+
+// nearest gives the names that are most like one.
+func nearest(name string, names []string) []string {
+	near := slices.Clone(names)
+	lower := strings.ToLower(name)
+	sort.SliceStable(near, func(i, j int) bool {
+		return distance(lower, strings.ToLower(near[i])) < distance(lower, strings.ToLower(near[j]))
+	})
+	return near[:min(len(near), 5)]
 }
 
 // distance is the edit distance of two names.
@@ -236,7 +196,24 @@ func checkStatement(sql string) error {
 	if tail := skipTokens(rest); firstOf(tail) {
 		return errors.New("there is more than one statement")
 	}
+	tokens, _ := lex(sql)
+	for _, t := range tokens {
+		if (t.kind == tokenWord || t.kind == tokenQuoted) && hidden(t.text) {
+			return fmt.Errorf("%s is not of the warehouse", t.text)
+		}
+	}
 	return nil
+}
+
+// hidden says whether a name is one of SQLite's own doors.
+func hidden(name string) bool {
+	name = strings.ToLower(name)
+	for _, prefix := range []string{"pragma_", "sqlite_", "arus ", "arus_table", "fts3_tokenizer", "load_extension", "bytecode", "tables_used", "dbstat"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // firstWord skips space and comments and gives the first word.

@@ -49,6 +49,8 @@ type Scanner struct {
 	cells   []cell
 	ended   bool
 	started bool
+
+	liveRows int64 // that were read
 }
 
 // Scan starts reading.
@@ -246,6 +248,7 @@ func (s *Scanner) fillLive(n int) (int, error) {
 		for c, id := range s.columns {
 			appendCell(s.build[c], s.cells[id])
 		}
+		s.liveRows++
 	}
 	return min(n, fillRows), nil
 }

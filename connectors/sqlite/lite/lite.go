@@ -5,6 +5,7 @@ package lite
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ const (
 type Conn struct {
 	conn driver.Conn
 	db   uintptr // the sqlite3 handle, only for interrupting
+	pool *sql.DB // that owns the connection; nil = none
 }
 
 // URI names a file for SQLite; params are further query parameters.
@@ -62,8 +64,33 @@ func Open(d *sqlite.Driver, path string, mode Mode, params string) (*Conn, error
 	return open(d, uri)
 }
 
-// Memory opens an empty database in memory.
-func Memory(d *sqlite.Driver) (*Conn, error) { return open(d, "file::memory:?mode=memory") }
+// MemoryStrict opens an empty database in memory, in which "x" is a name and
+// never a text.
+func MemoryStrict(d *sqlite.Driver) (*Conn, error) {
+	return open(d, "file::memory:?mode=memory&_dqs=0")
+}
+
+// LimitLength bounds texts and blobs, in bytes.
+func (c *Conn) LimitLength(ctx context.Context, n int) error {
+	// The driver limits connections of database/sql only: the pool is of this one,
+	// and closes it.
+	c.pool = sql.OpenDB(lent{c.conn})
+	conn, err := c.pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = sqlite.Limit(conn, sqlite3.SQLITE_LIMIT_LENGTH, n)
+	return errors.Join(err, conn.Close())
+}
+
+// lent gives a connection that is open to database/sql.
+type lent struct{ conn driver.Conn }
+
+// Connect gives the connection.
+func (l lent) Connect(context.Context) (driver.Conn, error) { return l.conn, nil }
+
+// Driver is nobody's question.
+func (l lent) Driver() driver.Driver { return nil }
 
 func open(d *sqlite.Driver, uri string) (*Conn, error) {
 	conn, err := d.Open(uri)
@@ -80,7 +107,12 @@ func open(d *sqlite.Driver, uri string) (*Conn, error) {
 }
 
 // Close closes the connection; a transaction that is open is rolled back.
-func (c *Conn) Close() error { return c.conn.Close() }
+func (c *Conn) Close() error {
+	if c.pool != nil {
+		return c.pool.Close()
+	}
+	return c.conn.Close()
+}
 
 // watch interrupts the connection when ctx ends, until stop is called.
 func (c *Conn) watch(ctx context.Context) (stop func()) {
