@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -472,4 +473,77 @@ func withoutMeta(columns []connectors.Column) []connectors.Column {
 	return slices.DeleteFunc(slices.Clone(columns), func(col connectors.Column) bool {
 		return col.Name == connectors.MetaRunID || col.Name == connectors.MetaSyncedAt
 	})
+}
+
+// CheckTransforms says what is wrong with a table's steps by the columns that its
+// source has: a configuration that no longer fits, a key or a watermark that is
+// lost. Scripts, and what comes after them, show that only when they run.
+func CheckTransforms(ctx context.Context, t connectors.Table, cfg model.PipelineTable, now time.Time) error {
+	list, faults := transform.Parse(cfg.TransformConfig)
+	if len(faults) > 0 {
+		return &transform.Error{Faults: faults}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	plan, err := transform.Compile(ctx, list, withoutMeta(t.Columns), transform.Options{Now: now, Partial: true})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = plan.Close() }()
+	key, err := chooseKey(t, cfg.KeyColumns)
+	if err != nil {
+		return err
+	}
+	if _, err := plan.Key(key); err != nil {
+		return err
+	}
+	wm, _, err := chooseWatermark(t, cfg.WatermarkColumn)
+	if err != nil || wm == nil || cfg.SyncMode == model.ModeFullRefresh {
+		return err
+	}
+	_, err = plan.Column(wm.Name)
+	return err
+}
+
+// PreviewTransforms shows what steps make of the first rows of a table.
+func PreviewTransforms(ctx context.Context, source connectors.Source, t connectors.Table, steps []transform.Step, options transform.Options, rows int) (view transform.Preview, err error) {
+	if s, ok := source.(connectors.Settler); ok {
+		if t, err = s.Settle(ctx, t); err != nil {
+			return view, err
+		}
+	}
+	t.Columns = withoutMeta(t.Columns)
+	plan, err := transform.Compile(ctx, steps, t.Columns, options)
+	if err != nil {
+		return view, err
+	}
+	defer func() { err = errors.Join(err, plan.Close()) }()
+	enough := errors.New("enough")
+	seen := false
+	err = source.Read(ctx, connectors.ReadRequest{Table: t, Columns: t.Columns, Limits: connectors.Limits{Rows: rows}}, func(batch arrow.RecordBatch) error {
+		defer batch.Release()
+		seen = true
+		var err error
+		if view, err = plan.Preview(ctx, batch); err != nil {
+			return err
+		}
+		return enough
+	})
+	if errors.Is(err, enough) {
+		err = nil
+	}
+	if err == nil && !seen {
+		empty := connectors.NewBatcher(t.Columns, connectors.Limits{}, nil)
+		defer empty.Release()
+		arrays := make([]arrow.Array, len(empty.Builders))
+		for i, b := range empty.Builders {
+			arrays[i] = b.NewArray()
+			defer arrays[i].Release()
+		}
+		batch := array.NewRecordBatch(connectors.Schema(t.Columns), arrays, 0)
+		defer batch.Release()
+		view, err = plan.Preview(ctx, batch)
+	}
+	return view, err
 }
