@@ -82,6 +82,9 @@ func exitCode(err error) int {
 			return exitUsage
 		}
 	}
+	if errors.Is(err, store.ErrBusy) || errors.Is(err, store.ErrFull) {
+		return exitEnvironment
+	}
 	switch connectors.KindOf(err) {
 	case connectors.KindInvalid, connectors.KindUnsupported:
 		return exitUsage

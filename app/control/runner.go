@@ -294,7 +294,15 @@ type runState struct {
 // StartRun records the start.
 func (s runState) StartRun(ctx context.Context, r *model.Run) error {
 	r.ID, r.UserID = s.id, s.user
-	if err := s.state.StartRun(ctx, r); err != nil {
+	err := s.state.StartRun(ctx, r)
+	if errors.Is(err, ErrRunActive) {
+		// No other process has the directory and no other execution is this pipeline's: the end of an earlier run could
+		// not be written.
+		if _, err = s.Store.RescueRuns(ctx, "the end of the run could not be recorded; the next run continues from the last checkpoint", r.PipelineID); err == nil {
+			err = s.state.StartRun(ctx, r)
+		}
+	}
+	if err != nil {
 		return err
 	}
 	s.started()

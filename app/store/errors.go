@@ -22,6 +22,8 @@ var (
 	ErrRunState  = errors.New("run state")             // a *RunStateError says from where to where
 	ErrLocked    = errors.New("data directory in use") // a *LockedError says by whom
 	ErrCorrupt   = errors.New("the file is damaged or is not a database of Arus: put a copy from the backups folder in its place")
+	ErrBusy      = errors.New("another program has held the state file for too long: end it (a database browser, a backup) and try again")
+	ErrFull      = errors.New("the disk of the data directory is full: free some space on it and try again")
 	ErrTooNew    = errors.New("the file was written by a newer version of Arus: start that version, or put a copy from the backups folder in its place")
 )
 
@@ -94,9 +96,16 @@ func translate(err error) error {
 	case sqlite3.SQLITE_CONSTRAINT_CHECK, sqlite3.SQLITE_CONSTRAINT_NOTNULL, sqlite3.SQLITE_CONSTRAINT_DATATYPE:
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
+	if e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE { // no room for the index of the write-ahead log
+		return fmt.Errorf("%w (%w)", ErrFull, err)
+	}
 	switch e.Code() & 0xff {
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 		return fmt.Errorf("%w (%w)", ErrCorrupt, err)
+	case sqlite3.SQLITE_BUSY:
+		return fmt.Errorf("%w (%w)", ErrBusy, err)
+	case sqlite3.SQLITE_FULL:
+		return fmt.Errorf("%w (%w)", ErrFull, err)
 	}
 	return err
 }

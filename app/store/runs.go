@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"slices"
 
 	"arus/app/model"
 )
@@ -132,14 +133,16 @@ func (s *Store) endRun(ctx context.Context, tx *sql.Tx, run *model.Run, res RunR
 		run.Counts.DeadLetters, orNull(run.ErrorMessage), run.ID, from))
 }
 
-// RescueRuns ends, as failed with the message, every run that a process which is gone left running, and its unfinished
-// tables, and returns those runs. It is for the start, before anything runs. Rows counted by finished tables stay counted.
-func (s *Store) RescueRuns(ctx context.Context, message string) (rescued []model.Run, err error) {
+// RescueRuns ends, as failed with the message, every run, or only those of some pipelines, that is recorded as running, and its unfinished
+// tables, and returns those runs. It is for runs that nobody runs: those of a process which is gone, and those whose end could
+// not be written. Rows counted by finished tables stay counted.
+func (s *Store) RescueRuns(ctx context.Context, message string, pipelines ...string) (rescued []model.Run, err error) {
 	err = s.write(ctx, func(tx *sql.Tx) (err error) {
 		rescued, err = collect(ctx, tx, scanRun, `SELECT `+runColumns+` FROM arus_run_logs_runs WHERE coalesce(status, 'running') = 'running' ORDER BY started_at, id`)
 		if err != nil {
 			return err
 		}
+		rescued = slices.DeleteFunc(rescued, func(r model.Run) bool { return len(pipelines) > 0 && !slices.Contains(pipelines, r.PipelineID) })
 		for i := range rescued {
 			run := &rescued[i]
 			_, err = tx.ExecContext(ctx, `UPDATE arus_run_logs_run_table_stats SET status = 'failed', error_message = coalesce(error_message, ?)

@@ -83,7 +83,12 @@ func classify(e *pgconn.PgError, grant string) (kind connectors.ErrorKind, hint 
 		return connectors.KindTimeout, ""
 	case "55P03":
 		return connectors.KindTransient, "another session holds a lock on it"
-	case "40001", "40P01", "57P01", "57P02", "57P03":
+	case "40001":
+		if strings.Contains(e.Message, "recovery") {
+			return connectors.KindTransient, "the read replica ended the query to follow its primary: raise max_standby_streaming_delay or set hot_standby_feedback = on there, or read from the primary"
+		}
+		return connectors.KindTransient, ""
+	case "40P01", "57P01", "57P02", "57P03":
 		return connectors.KindTransient, ""
 	case "53300":
 		return connectors.KindTransient, "the server has no connection slot free: raise max_connections or run fewer tables at once"
