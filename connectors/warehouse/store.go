@@ -187,7 +187,7 @@ func (s *Store) Sweep() error {
 	return nil
 }
 
-// Plan says what a change would do, and does nothing.
+// Plan says what a push would do, and does nothing.
 func (s *Store) Plan(ctx context.Context, name string, next func(current *schema.Table) (*schema.Table, error)) (schema.Update, error) {
 	current, enums, err := s.Schema(ctx, name)
 	if err != nil {
@@ -203,6 +203,17 @@ func (s *Store) Plan(ctx context.Context, name string, next func(current *schema
 // Change gives a table its next schema, all of it or nothing: next makes it of
 // the current one. The data of deleted columns goes.
 func (s *Store) Change(ctx context.Context, name string, next func(current *schema.Table) (*schema.Table, error)) (schema.Update, error) {
+	return s.alter(ctx, name, next, (*schema.Table).Update)
+}
+
+// Push gives a table the schema that others desire it to have; see schema.Table.Push.
+func (s *Store) Push(ctx context.Context, name string, next func(current *schema.Table) (*schema.Table, error)) (schema.Update, error) {
+	return s.alter(ctx, name, next, (*schema.Table).Push)
+}
+
+func (s *Store) alter(
+	ctx context.Context, name string, next func(*schema.Table) (*schema.Table, error), update func(*schema.Table, *schema.Table, schema.Enums) (schema.Update, error),
+) (schema.Update, error) {
 	var u schema.Update
 	t, err := s.find(name)
 	if err != nil {
@@ -222,11 +233,7 @@ func (s *Store) Change(ctx context.Context, name string, next func(current *sche
 		if err != nil {
 			return err
 		}
-		if desired.Version == j.layout.table.Version {
-			desired = desired.Clone()
-			desired.Version = 0 // it is the current one, changed
-		}
-		if u, err = j.layout.table.Push(desired, j.layout.enums); err != nil {
+		if u, err = update(j.layout.table, desired, j.layout.enums); err != nil {
 			return err
 		}
 		return j.changeSchema(ctx, u)

@@ -207,6 +207,7 @@ func (t *Table) DecodePush(body []byte) (*Table, error) {
 	}
 	if probe.Columns == nil {
 		next := t.Clone()
+		next.Version = 0
 		return next, decode(body, &next.Config)
 	}
 	// What the body says about the configuration changes, the rest stays.

@@ -28,6 +28,14 @@ const (
 // Version is what a batch begins with.
 const Version = 0xFEED0001
 
+const (
+	// MaxRows is how many rows a batch has at most.
+	MaxRows = 1 << 20
+	// MaxValues is how many values a batch has at most, those that are all null
+	// and take no room in it included.
+	MaxValues = 1 << 23
+)
+
 // How a column's values stand in a batch.
 const (
 	allNull   = 0 // not at all
@@ -103,6 +111,9 @@ func parseHeader(data []byte) (header, error) {
 	}
 	if h.rows > 8*len(data) {
 		return header{}, invalid("Number of rows %d is more than the body of %d bytes can have", h.rows, len(data))
+	}
+	if h.rows > MaxRows || h.rows*max(h.columns, 1) > MaxValues {
+		return header{}, invalid("%d rows of %d columns are too many for one upsert batch: send at most %d rows and %d values", h.rows, h.columns, MaxRows, MaxValues)
 	}
 	return h, nil
 }

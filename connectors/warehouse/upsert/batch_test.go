@@ -169,6 +169,10 @@ func TestMemoryIsBounded(t *testing.T) {
 	binary.LittleEndian.PutUint32(data, Version)
 	binary.LittleEndian.PutUint32(data[4:], uint32(len(data)))
 	binary.LittleEndian.PutUint16(data[8:], uint16(n))
+	if _, err := Decode(data); err == nil || !strings.Contains(err.Error(), "too many for one upsert batch") {
+		t.Errorf("%d columns of %d rows: %v", n, len(data), err)
+	}
+	binary.LittleEndian.PutUint32(data[4:], uint32(MaxValues/n))
 	h, err := parseHeader(data)
 	if err != nil {
 		t.Fatal(err)
