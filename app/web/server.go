@@ -1,6 +1,6 @@
 // Package web is the HTTP server: the listener, what surrounds every request
-// (security headers, limits, the log), health, metrics and the setup of the
-// first admin. The API and the console hang below it.
+// (security headers, limits, the log), health, metrics, and the console. The API
+// hangs below it.
 package web
 
 import (
@@ -18,16 +18,15 @@ import (
 	"arus/app/model"
 )
 
-// Server serves one data directory. Construct it with all fields set but
-// Console, then Serve once.
+// Server serves one data directory. Construct it with all fields set, then Serve
+// once.
 type Server struct {
 	Control *control.Service
 	Log     *slog.Logger
 	Now     func() time.Time
 	Version string
 	Started time.Time
-	Console http.Handler // pages; nil: there are none
-	Public  bool         // it listens beyond this machine
+	Public  bool // it listens beyond this machine
 
 	ready atomic.Bool
 }
@@ -47,7 +46,9 @@ func (s *Server) SetReady(yes bool) { s.ready.Store(yes) }
 // Serve answers requests until ctx ends; then it takes no new ones and waits for
 // those it has until stop ends. Streams end at once.
 func (s *Server) Serve(ctx context.Context, listener net.Listener, stop func() (context.Context, context.CancelFunc)) error {
-	base, end := context.WithCancel(context.WithoutCancel(ctx))
+	// Who started the program is not who sends a request.
+	nobody := auth.WithActor(context.WithoutCancel(ctx), auth.Actor{Kind: auth.ActorAnonymous, Name: "anonymous"})
+	base, end := context.WithCancel(nobody)
 	defer end()
 	srv := &http.Server{
 		Handler: s.Handler(), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
@@ -82,11 +83,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /healthz", s.health)
 	mux.HandleFunc("GET /readyz", s.readiness)
 	mux.Handle("GET /metrics", newMetrics(s))
-	mux.HandleFunc("GET /setup", s.setupPage)
-	mux.HandleFunc("POST /setup", s.setupForm)
-	if s.Console != nil {
-		mux.Handle("/", s.Console)
-	}
+	mux.Handle("/", newConsole(s).handler())
 	// Browsers say where a request comes from; one that changes something and comes from another site is refused.
 	guard := http.NewCrossOriginProtection()
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

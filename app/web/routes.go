@@ -1,0 +1,61 @@
+package web
+
+import "arus/app/auth"
+
+// route is one page or form: who may, and what is done.
+type route struct {
+	method  string
+	path    string
+	needs   auth.Permission
+	handler func(*visit) error
+}
+
+// routes is every address of the console. A page and its form share an address:
+// GET shows it, POST does it and leads on.
+func routes() []route {
+	return []route{
+		{"GET", "/sign-in", auth.Public, sessionBeginPage},
+		{"POST", "/sign-in", auth.Public, sessionBegin},
+		{"POST", "/sign-out", auth.Public, sessionEnd},
+		{"GET", "/setup", auth.Public, setupPage},
+		{"POST", "/setup", auth.Public, setup},
+		{"POST", "/theme", auth.Public, themeSet},
+
+		{"GET", "/{$}", auth.Read, dashboardShow},
+		{"GET", "/live", auth.Read, liveStream},
+		{"GET", "/alerts", auth.Read, alertList},
+		{"GET", "/alerts/bell", auth.Read, alertBell},
+	}
+}
+
+// section is a line of the sidebar. It is there when the console has the page
+// and the viewer may see it.
+type section struct {
+	group string
+	label string
+	path  string
+	icon  string
+	key   string // with g, the keyboard shortcut
+	needs auth.Permission
+}
+
+func sections() []section {
+	return []section{
+		{"", "Dashboard", "/", "layout-dashboard", "d", auth.Read},
+		{"Connect", "Sources", "/sources", "database-export", "s", auth.Read},
+		{"Connect", "Destinations", "/destinations", "database-import", "t", auth.Read},
+		{"Move", "Pipelines", "/pipelines", "route", "p", auth.Read},
+		{"Move", "Runs", "/runs", "history", "r", auth.Read},
+		{"Move", "Graph", "/graph", "sitemap", "a", auth.Read},
+		{"Store", "Warehouse", "/warehouse", "building-warehouse", "w", auth.Read},
+		{"Store", "SQL", "/query", "terminal-2", "q", auth.ReadRows},
+		{"Watch", "Alerts", "/alerts", "bell", "l", auth.Read},
+		{"Watch", "Notifications", "/notifications", "send", "n", auth.Read},
+		{"Manage", "Users", "/users", "users", "u", auth.ManageUsers},
+		{"Manage", "Tokens", "/tokens", "key", "k", auth.ManageTokens},
+		{"Manage", "Settings", "/settings", "settings", "e", auth.EditSettings},
+		{"Manage", "Audit log", "/audit", "report", "i", auth.ReadAudit},
+		{"Manage", "Backups", "/backups", "archive", "b", auth.Maintain},
+		{"Manage", "About", "/about", "info-circle", "o", auth.Read},
+	}
+}
