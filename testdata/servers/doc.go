@@ -5,6 +5,8 @@
 //
 //	go run arus/testdata/servers/cmd -- go test ./...
 //
+// A browser for tests of pages is installed like the servers; tests start it themselves, see [Chromium].
+//
 // A test asks for an address with [Postgres], [MariaDB], [MariaDBNoLocal], [ClickHouse] or [MongoDB], or for an empty
 // database of its own with [PostgresDatabase], [MariaDBDatabase] or [MongoDBDatabase]. Without the command the test is skipped and says why; with
 // CI=true it fails instead, so that continuous integration cannot pass by skipping. To test against a server of your

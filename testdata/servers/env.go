@@ -8,6 +8,7 @@ const (
 	envMariaDBNoLocal = "ARUS_TEST_MARIADB_NOLOCAL"
 	envClickHouse     = "ARUS_TEST_CLICKHOUSE"
 	envMongoDB        = "ARUS_TEST_MONGODB"
+	envChromium       = "ARUS_TEST_CHROMIUM" // its _URL is a path
 )
 
 // The account that the started PostgreSQL and MariaDB servers have; it may do everything.

@@ -57,6 +57,7 @@ func kinds(out io.Writer) []kind {
 		{"MariaDB without LOCAL INFILE", envMariaDBNoLocal, "mariadb-server", "mysql", "mariadb://" + account + "@127.0.0.1:%d/", syscall.SIGTERM, &mariaDB{}},
 		{"ClickHouse", envClickHouse, "clickhouse-server", "", "clickhouse://default@127.0.0.1:%d/default", syscall.SIGTERM, &clickHouse{}},
 		{"FerretDB", envMongoDB, "", "", "mongodb://127.0.0.1:%d/", syscall.SIGKILL, &ferretDB{out: out}},
+		{"Chromium", envChromium, "chromium", "", "", 0, &chromium{}},
 	}
 }
 
@@ -92,10 +93,11 @@ func Start(ctx context.Context, out io.Writer) (*Set, error) {
 			began := time.Now()
 			var run *process
 			version, port, err := "", 0, missing[k.pkg]
+			installed, isProgram := k.server.(program)
 			if b, ok := k.server.(builder); ok && err == nil {
 				err = b.build(ctx)
 			}
-			if err == nil {
+			if err == nil && !isProgram {
 				run, version, port, err = k.start(ctx, filepath.Join(dir.path, strconv.Itoa(i)), dir.lock)
 			}
 			set.mu.Lock()
@@ -106,6 +108,9 @@ func Start(ctx context.Context, out io.Writer) (*Set, error) {
 			case err != nil:
 				_, _ = fmt.Fprintf(out, "servers: %s: not started: %v\n", k.name, err)
 				set.env = append(set.env, k.env+"_WHY="+err.Error())
+			case isProgram:
+				_, _ = fmt.Fprintf(out, "servers: %s: %s\n", k.name, installed.path())
+				set.env = append(set.env, k.env+"_URL="+installed.path())
 			default:
 				_, _ = fmt.Fprintf(out, "servers: %s %s on 127.0.0.1:%d after %.1fs\n", k.name, version, port, time.Since(began).Seconds())
 				set.env = append(set.env, fmt.Sprintf("%s_URL="+k.url, k.env, port))
