@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -13,13 +14,19 @@ import (
 
 	"arus/app/auth"
 	"arus/app/model"
+	"arus/app/script"
 	"arus/app/secret"
 	"arus/app/store"
 	"arus/connectors"
 	connectorlist "arus/connectors/all"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if code, ok := script.Launched(os.Args[1:], os.Stderr); ok { // this binary as the launcher of a script's worker
+		os.Exit(code)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // bundle is a service on a state file of its own, at a time that the test sets.
 type bundle struct {

@@ -59,6 +59,7 @@ func (s *Service) AddPipeline(ctx context.Context, in PipelineInput) (model.Pipe
 	var found []connectors.Table
 	if len(in.Choices) > 0 {
 		p.Tables = chooseTables(nil, p.LoadMode, in.Choices)
+		found = s.forTransforms(ctx, src.ID, in.Choices)
 	} else if found, err = s.fillPipeline(ctx, src, in, &p); err != nil {
 		return model.Pipeline{}, err
 	}
@@ -169,6 +170,12 @@ func (s *Service) UpdatePipeline(ctx context.Context, idOrName string, in Pipeli
 	if err := s.may(ctx, auth.EditPipelines); err != nil {
 		return model.Pipeline{}, err
 	}
+	var found []connectors.Table
+	if in.Choices != nil {
+		if p, err := s.Store.FindPipeline(ctx, idOrName); err == nil {
+			found = s.forTransforms(ctx, p.SourceID, *in.Choices)
+		}
+	}
 	var p model.Pipeline
 	err := s.change(ctx, func(tx *store.Store) (Change, error) {
 		before, err := tx.FindPipeline(ctx, idOrName)
@@ -201,7 +208,7 @@ func (s *Service) UpdatePipeline(ctx context.Context, idOrName string, in Pipeli
 		if in.Choices != nil {
 			p.Tables = chooseTables(before.Tables, p.LoadMode, *in.Choices)
 		}
-		return s.savePipeline(ctx, tx, before, &p, nil)
+		return s.savePipeline(ctx, tx, before, &p, found)
 	})
 	return p, err
 }
@@ -426,6 +433,7 @@ func (s *Service) checkPipeline(ctx context.Context, st *store.Store, p model.Pi
 	if circle != "" {
 		faults = append(faults, model.FieldError{Field: "depends_on", Message: circle})
 	}
+	faults = append(faults, s.transformFaults(ctx, p, found)...)
 	names := s.names(p, dst)
 	taken := map[connectors.TableRef]string{}
 	others, err := all(func(page store.Page) ([]model.Pipeline, int, error) {

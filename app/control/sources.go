@@ -306,6 +306,7 @@ func (s *Service) ChooseTables(ctx context.Context, source string, choices []Tab
 	if err != nil {
 		return p, false, err
 	}
+	found := s.forTransforms(ctx, source, choices)
 	err = s.change(ctx, func(tx *store.Store) (Change, error) {
 		src, err := tx.FindSource(ctx, source)
 		if err != nil {
@@ -319,7 +320,7 @@ func (s *Service) ChooseTables(ctx context.Context, source string, choices []Tab
 			before := list[0]
 			p = before
 			p.Tables = chooseTables(before.Tables, p.LoadMode, choices)
-			return s.savePipeline(ctx, tx, before, &p, nil)
+			return s.savePipeline(ctx, tx, before, &p, found)
 		}
 		dst, err := tx.DefaultDestination(ctx)
 		if err != nil {
@@ -330,7 +331,7 @@ func (s *Service) ChooseTables(ctx context.Context, source string, choices []Tab
 		p.Schedule, p.MaxRetries = settings.DefaultSchedule, settings.MaxRetries
 		p.Tables = chooseTables(nil, p.LoadMode, choices)
 		created = true
-		return s.createPipeline(ctx, tx, &p, dst, nil)
+		return s.createPipeline(ctx, tx, &p, dst, found)
 	})
 	return p, created, err
 }
