@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"arus/app/auth"
 	"arus/app/control"
 	"arus/connectors"
@@ -28,6 +30,8 @@ type API struct {
 	Version string
 	Started time.Time
 	Ready   func() bool // false until the services run, and while they stop
+
+	batches *semaphore.Weighted // bytes of rows that are on their way into tables
 }
 
 // route is one path with what it takes and gives.
@@ -71,19 +75,31 @@ func (a *API) Handler() http.Handler {
 // maxBody bounds a request's body.
 const maxBody = 4 << 20
 
-// serve answers one request: who asks, whether they may, what comes out.
+// form is how answers of some routes look.
+type form struct {
+	maxBody int64
+	write   func(c *call, status int, data any)
+	fail    func(a *API, w http.ResponseWriter, r *http.Request, rt route, err error)
+}
+
+// serve answers one request of /api.
 func (a *API) serve(w http.ResponseWriter, r *http.Request, rt route) {
+	a.serveAs(form{maxBody, (*call).write, (*API).fail}, w, r, rt)
+}
+
+// serveAs answers one request: who asks, whether they may, what comes out.
+func (a *API) serveAs(f form, w http.ResponseWriter, r *http.Request, rt route) {
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler { //nolint:errorlint // the server compares it in the same way
 				panic(p)
 			}
 			a.Log.ErrorContext(r.Context(), "a request panicked", "route", rt.path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			a.fail(w, r, rt, errPanicked)
+			f.fail(a, w, r, rt, errPanicked)
 		}
 	}()
 	w.Header().Set("Cache-Control", "no-store")
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	r.Body = http.MaxBytesReader(w, r.Body, f.maxBody)
 	ctx := r.Context()
 	if rt.needs != auth.Public {
 		var err error
@@ -91,7 +107,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, rt route) {
 			err = auth.Check(ctx, rt.needs)
 		}
 		if err != nil {
-			a.fail(w, r, rt, err)
+			f.fail(a, w, r, rt, err)
 			return
 		}
 	}
@@ -101,15 +117,15 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, rt route) {
 		err = c.err()
 	}
 	if err != nil {
-		a.fail(w, r, rt, err)
+		f.fail(a, w, r, rt, err)
 		return
 	}
 	switch d := data.(type) {
 	case written:
 	case reply:
-		c.write(d.status, d.data)
+		f.write(c, d.status, d.data)
 	default:
-		c.write(http.StatusOK, data)
+		f.write(c, http.StatusOK, data)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -17,7 +18,7 @@ import (
 // openAPIGet is the description of the API, made from the route table. It has no
 // envelope.
 func openAPIGet(c *call) (any, error) {
-	writeJSON(c.w, 200, describe(routes(), c.Version))
+	writeJSON(c.w, 200, describe(slices.Concat(routes(), tableRoutes()), c.Version))
 	return written{}, nil
 }
 
@@ -64,13 +65,17 @@ type describer struct {
 func (d *describer) operation(rt route) object {
 	params := []object{}
 	for _, m := range pathParam.FindAllStringSubmatch(rt.path, -1) {
-		params = append(params, object{"name": m[1], "in": "path", "required": true, "schema": object{"type": "string", "format": "uuid"}})
+		param := object{"type": "string"}
+		if enveloped(rt) {
+			param["format"] = "uuid"
+		}
+		params = append(params, object{"name": m[1], "in": "path", "required": true, "schema": param})
 	}
 	for name := range strings.FieldsSeq(rt.query) {
 		params = append(params, object{"name": name, "in": "query", "schema": querySchema(name)})
 	}
 	op := object{
-		"operationId": operationID(rt), "summary": rt.summary, "parameters": params, "tags": []string{strings.Split(rt.path, "/")[2]},
+		"operationId": operationID(rt), "summary": rt.summary, "parameters": params, "tags": []string{tag(rt)},
 		"responses": d.responses(rt),
 	}
 	if rt.needs != auth.Public {
@@ -93,13 +98,34 @@ func querySchema(name string) object {
 		return object{"type": "integer", "minimum": 0}
 	case "days":
 		return object{"type": "integer", "minimum": 1, "maximum": 30}
-	case "wait", "add", "open":
+	case "wait", "add", "open", "plan":
 		return object{"type": "boolean"}
 	}
 	return object{"type": "string"}
 }
 
+// enveloped says whether a route's answers are those of /api; the others are for
+// clients of AresDB.
+func enveloped(rt route) bool { return strings.HasPrefix(rt.path, "/api/") }
+
+func tag(rt route) string {
+	parts := strings.Split(rt.path, "/")
+	if enveloped(rt) {
+		return parts[2]
+	}
+	return parts[1]
+}
+
 func (d *describer) responses(rt route) object {
+	if !enveloped(rt) {
+		ok := object{"description": "done"}
+		if rt.out != nil {
+			ok["content"] = object{"application/json": object{"schema": d.schema(reflect.TypeOf(rt.out))}}
+		}
+		return object{"200": ok, "default": object{
+			"description": "an error", "content": object{"application/json": object{"schema": d.schema(reflect.TypeFor[fault]())}},
+		}}
+	}
 	ok := object{"description": "done"}
 	if rt.out != nil {
 		ok["content"] = object{"application/json": object{"schema": object{

@@ -28,6 +28,7 @@ const (
 	EditScripts       Permission = "scripts.edit"
 	EditDeadLetters   Permission = "dead_letters.edit"
 	EditNotifications Permission = "notifications.edit"
+	EditWarehouse     Permission = "warehouse.edit" // its tables and their rows
 
 	EditSettings Permission = "settings.edit"
 	ManageUsers  Permission = "users.manage"
@@ -44,7 +45,7 @@ var allowed = []struct {
 }{
 	{model.RoleViewer, []Permission{Anyone, Read}},
 	{model.RoleEditor, []Permission{
-		ReadRows, ProbeConnections, EditSources, EditDestinations, EditPipelines, RunPipelines, EditScripts, EditDeadLetters, EditNotifications,
+		ReadRows, ProbeConnections, EditSources, EditDestinations, EditPipelines, RunPipelines, EditScripts, EditDeadLetters, EditNotifications, EditWarehouse,
 	}},
 	{model.RoleAdmin, []Permission{EditSettings, ManageUsers, ManageTokens, ReadAudit, Maintain}},
 }

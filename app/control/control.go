@@ -44,6 +44,7 @@ type Service struct {
 
 	limit   *auth.LoginLimit
 	runs    *runner
+	house   house
 	signer  signerCache
 	touched touches
 }

@@ -80,6 +80,10 @@ func (s *Server) Handler() http.Handler {
 	rest := &api.API{Control: s.Control, Log: s.Log, Now: s.Now, Version: s.Version, Started: s.Started, Ready: s.ready.Load}
 	mux := http.NewServeMux()
 	mux.Handle("/api/", rest.Handler())
+	tables := rest.Tables()
+	for _, path := range []string{"/schema/", "/data/", "/dbg/"} {
+		mux.Handle(path, tables)
+	}
 	mux.HandleFunc("GET /healthz", s.health)
 	mux.HandleFunc("GET /readyz", s.readiness)
 	mux.Handle("GET /metrics", newMetrics(s))
