@@ -9,5 +9,6 @@ import (
 )
 
 func main() {
+	app.SaveMemory()
 	os.Exit(app.Main(context.Background(), os.Args[1:], app.Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
 }

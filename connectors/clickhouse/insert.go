@@ -21,7 +21,9 @@ const (
 	insertRows  = 512 << 10
 	insertBytes = 24 << 20
 	sharedBytes = 8 << 20
-	sentRows    = 32 << 10 // that travel at a time, so that the driver's memory stays small and is used again
+	longRow     = 16 << 10 // bytes from which on rows make small blocks
+	sentRows    = 32 << 10 // that travel at a time, so that the driver's memory stays small and is used again;
+	sentBytes   = 4 << 20  // fewer where rows are long
 )
 
 // partsPatience is how long an INSERT waits for the server's merges.
@@ -126,7 +128,11 @@ func (w *inserter) write(ctx context.Context, batch arrow.RecordBatch, from uint
 	if err := w.add(batch, from); err != nil {
 		return err
 	}
-	if w.block.rows >= insertRows || w.block.bytes >= w.bytes {
+	enough := w.bytes
+	if w.block.bytes/max(1, w.block.rows) >= longRow {
+		enough = min(enough, sharedBytes)
+	}
+	if w.block.rows >= insertRows || w.block.bytes >= enough {
 		return w.dispatch(ctx)
 	}
 	return nil
@@ -285,14 +291,15 @@ func (w *inserter) send(ctx context.Context, full *block) (err error) {
 	if len(columns) != len(encoders) {
 		return fmt.Errorf("the server takes %d columns instead of %d", len(columns), len(encoders))
 	}
-	for from := 0; from < full.rows; from += sentRows {
+	piece := max(1, min(sentRows, int(int64(full.rows)*sentBytes/int64(max(1, full.bytes)))))
+	for from := 0; from < full.rows; from += piece {
 		if from > 0 { // the server puts the pieces of one INSERT together again
 			if err := batch.Flush(); err != nil {
 				return err
 			}
 		}
 		for i, e := range encoders {
-			if err := e.fill(columns[i], from, min(from+sentRows, full.rows)); err != nil {
+			if err := e.fill(columns[i], from, min(from+piece, full.rows)); err != nil {
 				return err
 			}
 		}
