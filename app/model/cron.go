@@ -71,7 +71,9 @@ func ParseSchedule(text string, zone *time.Location) (Schedule, error) {
 		bits  *uint64
 		field cronField
 	}{
-		{&s.minutes, cronField{"minute", 0, 59, ""}}, {&s.hours, cronField{"hour", 0, 23, ""}}, {&s.days, cronField{"day of the month", 1, 31, ""}},
+		{&s.minutes, cronField{"minute", 0, 59, ""}},
+		{&s.hours, cronField{"hour", 0, 23, ""}},
+		{&s.days, cronField{"day of the month", 1, 31, ""}},
 		{&s.months, cronField{"month", 1, 12, "jan feb mar apr may jun jul aug sep oct nov dec"}},
 		{&s.wd, cronField{"weekday", 0, 7, "sun mon tue wed thu fri sat"}},
 	} {
@@ -166,7 +168,7 @@ func (f cronField) parse(text string) (uint64, error) {
 func (f cronField) number(text string) (uint64, error) {
 	for i, name := range strings.Fields(f.names) {
 		if text == name {
-			return uint64(i) + f.least, nil //nolint:gosec // an index is not negative
+			return uint64(i) + f.least, nil
 		}
 	}
 	n, err := strconv.ParseUint(text, 10, 8)

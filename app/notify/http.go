@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -31,9 +32,7 @@ func (s *Sender) post(ctx context.Context, to string, body []byte, header http.H
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "Arus/"+s.version)
-	for name, values := range header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, header)
 	res, err := s.client.Do(req)
 	if err != nil {
 		if u, ok := errors.AsType[*url.Error](err); ok { // it shows the URL, which may be the secret

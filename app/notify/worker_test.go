@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -62,7 +61,7 @@ func setup(t *testing.T, mail *fakeMail) *bundle {
 	t.Helper()
 	b := &bundle{t: t, at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	dir := t.TempDir()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	b.Service = controltest.Open(t, filepath.Join(dir, "data"), b.now, log)
 	b.ctx = auth.WithActor(t.Context(), auth.Schedule())
 	file := filepath.Join(dir, "shop.db")

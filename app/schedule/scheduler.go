@@ -96,7 +96,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	} {
 		task := func() {
 			if err := job.do(ctx); err != nil && ctx.Err() == nil {
-				s.Log.ErrorContext(ctx, "the schedule could not "+job.name, "error", err)
+				s.Log.ErrorContext(ctx, "the schedule did not do its work", "work", job.name, "error", err)
 			}
 		}
 		if _, err := jobs.NewJob(gocron.DurationJob(job.every), gocron.NewTask(task), gocron.WithName(job.name), gocron.WithSingletonMode(gocron.LimitModeReschedule)); err != nil {

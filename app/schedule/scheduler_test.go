@@ -5,9 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -67,7 +67,7 @@ func setup(t testing.TB, start string) *bundle {
 	b.at = at
 	close(b.gate)
 	dir := t.TempDir()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	b.Service = controltest.Open(t, filepath.Join(dir, "data"), b.now, log)
 	b.ctx = auth.WithActor(t.Context(), auth.Schedule())
 	sqlite := b.Registry["sqlite"]
@@ -174,11 +174,11 @@ func (b *bundle) runs(p model.Pipeline) string {
 	list, _, err := b.ListRuns(b.ctx, control.RunFilter{Pipeline: p.ID, Page: control.Page{Limit: 100}})
 	b.must(err)
 	text := ""
-	for i := len(list) - 1; i >= 0; i-- {
-		if list[i].Trigger != model.TriggerScheduled {
-			text += "(" + string(list[i].Trigger) + ")"
+	for _, r := range slices.Backward(list) {
+		if r.Trigger != model.TriggerScheduled {
+			text += "(" + string(r.Trigger) + ")"
 		}
-		text += list[i].StartedAt.Format("02T15:04 ") + string(list[i].Status) + " "
+		text += r.StartedAt.Format("02T15:04 ") + string(r.Status) + " "
 	}
 	return text
 }
