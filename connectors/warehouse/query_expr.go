@@ -127,7 +127,8 @@ func volatile(word string) bool {
 }
 
 func (c *compiler) or() *node {
-	from, n := c.at, c.and()
+	from := c.at
+	n := c.and()
 	for !c.failed {
 		if _, ok := c.take("or"); !ok {
 			return n
@@ -138,7 +139,8 @@ func (c *compiler) or() *node {
 }
 
 func (c *compiler) and() *node {
-	from, n := c.at, c.not()
+	from := c.at
+	n := c.not()
 	for !c.failed {
 		if _, ok := c.take("and"); !ok {
 			return n
@@ -220,7 +222,8 @@ func (c *compiler) compare(op string, from int, a, b *node) *node {
 }
 
 func (c *compiler) equality() *node {
-	from, n := c.at, c.relation()
+	from := c.at
+	n := c.relation()
 	for !c.failed {
 		if op, ok := c.take("=", "==", "<>", "!="); ok {
 			n = c.compare(op, from, n, c.relation())
@@ -320,7 +323,8 @@ func (c *compiler) in(from int, a *node) *node {
 }
 
 func (c *compiler) relation() *node {
-	from, n := c.at, c.sum()
+	from := c.at
+	n := c.sum()
 	for !c.failed {
 		op, ok := c.take("<=", ">=", "<", ">")
 		if !ok {
@@ -332,7 +336,8 @@ func (c *compiler) relation() *node {
 }
 
 func (c *compiler) sum() *node {
-	from, n := c.at, c.product()
+	from := c.at
+	n := c.product()
 	for !c.failed {
 		op, ok := c.take("+", "-")
 		if !ok {
@@ -344,7 +349,8 @@ func (c *compiler) sum() *node {
 }
 
 func (c *compiler) product() *node {
-	from, n := c.at, c.concat()
+	from := c.at
+	n := c.concat()
 	for !c.failed {
 		op, ok := c.take("*", "/", "%")
 		if !ok {
@@ -356,7 +362,8 @@ func (c *compiler) product() *node {
 }
 
 func (c *compiler) concat() *node {
-	from, n := c.at, c.unary()
+	from := c.at
+	n := c.unary()
 	for !c.failed {
 		op, ok := c.take("||", "->", "->>")
 		if !ok {

@@ -27,6 +27,7 @@ func lanes() []lane {
 		{"pg-mariadb", "PostgreSQL to MariaDB, full refresh", pgToMaria},
 		{"pg-embedded", "PostgreSQL to the built-in warehouse, full refresh", pgToEmbedded},
 		{"sqlite-embedded", "SQLite to the built-in warehouse, full refresh", sqliteToEmbedded},
+		{"warehouse-query", "fifteen queries of the built-in warehouse, and of plain SQLite", warehouseQueries},
 	}
 }
 
