@@ -19,6 +19,11 @@ type optionFlags struct {
 	retention                    int
 	schedule, timezone, misfire  string
 	overdueAfter                 time.Duration
+	retries, parallel            int
+	timeout, lookback            time.Duration
+	chunkRows, letters           int64
+	letterShare                  float64
+	nullWatermark                string
 }
 
 func (o *optionFlags) add(cmd *cobra.Command) {
@@ -35,6 +40,14 @@ func (o *optionFlags) add(cmd *cobra.Command) {
 	f.StringVar(&o.timezone, "timezone", "", "the `zone` in which the schedule is read (default the setting timezone)")
 	f.StringVar(&o.misfire, "misfire", "", "when a time passed without a run: run_once or skip (default run_once)")
 	f.DurationVar(&o.overdueAfter, "overdue-after", 0, "how long without a success is overdue (default two of its times)")
+	f.IntVar(&o.retries, "max-retries", 0, "how often what may pass is tried again (default the setting max_retries)")
+	f.DurationVar(&o.timeout, "timeout", 0, "how long a run may take, 0 for as long as it needs (default 5m)")
+	f.IntVar(&o.parallel, "parallel", 0, "tables and chunks at a time (default 2)")
+	f.Int64Var(&o.chunkRows, "chunk-rows", 0, "rows of a chunk of a first load or full refresh (default 500000)")
+	f.DurationVar(&o.lookback, "lookback", 0, "read again rows up to this much older than the newest one copied, for transactions that commit late")
+	f.StringVar(&o.nullWatermark, "null-watermark", "", "rows whose watermark column is null: include or skip (default include)")
+	f.Int64Var(&o.letters, "max-dead-letters", 0, "how many rows of a table may become dead letters before it fails instead (default 10000)")
+	f.Float64Var(&o.letterShare, "max-dead-letter-share", 0, "the `share` of a table's rows that may become dead letters, 0 to 1")
 	f.BoolVar(&o.qualityOff, "no-quality-checks", false, "count nothing at the destination after a load")
 	f.BoolVar(&o.verify, "checksum", false, "compare the loaded rows with the source, value by value")
 }
@@ -69,6 +82,24 @@ func (o *optionFlags) apply(cmd *cobra.Command, to *model.PipelineOptions) {
 	if given("overdue-after") {
 		to.OverdueSeconds = int(o.overdueAfter.Seconds())
 	}
+	if given("parallel") {
+		to.Parallel = o.parallel
+	}
+	if given("chunk-rows") {
+		to.ChunkRows = o.chunkRows
+	}
+	if given("lookback") {
+		to.LookbackSeconds = int(o.lookback.Seconds())
+	}
+	if given("null-watermark") {
+		to.NullWatermark = model.NullWatermark(o.nullWatermark)
+	}
+	if given("max-dead-letters") {
+		to.DeadLetters.MaxRows = o.letters
+	}
+	if given("max-dead-letter-share") {
+		to.DeadLetters.MaxShare = o.letterShare
+	}
 	if given("quality-threshold") {
 		to.Quality.ThresholdPct = &o.threshold
 	}
@@ -78,6 +109,18 @@ func (o *optionFlags) apply(cmd *cobra.Command, to *model.PipelineOptions) {
 	if given("checksum") {
 		to.Quality.Checksum = o.verify
 	}
+}
+
+// limits are the retries and the seconds of a run that were given; nil for what was not.
+func (o *optionFlags) limits(cmd *cobra.Command) (retries, timeout *int) {
+	if cmd.Flags().Changed("max-retries") {
+		retries = &o.retries
+	}
+	if cmd.Flags().Changed("timeout") {
+		seconds := int((o.timeout + time.Second - 1) / time.Second)
+		timeout = &seconds
+	}
+	return retries, timeout
 }
 
 // tableFlags are settings of single tables: TABLE=VALUE.
@@ -137,6 +180,7 @@ func (env *environment) pipelineEdit() *cobra.Command {
 				}
 				in := control.PipelineUpdate{Options: &p.Options}
 				options.apply(cmd, &p.Options)
+				in.MaxRetries, in.TimeoutSeconds = options.limits(cmd)
 				if cmd.Flags().Changed("depends-on") {
 					in.DependsOn = &options.dependsOn
 				}

@@ -32,6 +32,7 @@ func (env *environment) pipelineAdd() *cobra.Command {
 				return err
 			}
 			options.apply(cmd, &in.Options)
+			in.MaxRetries, in.TimeoutSeconds = options.limits(cmd)
 			in.DependsOn, in.Schedule = options.dependsOn, options.schedule
 			return env.with(cmd.Context(), func(d *data) error {
 				p, err := d.AddPipeline(cmd.Context(), in)
