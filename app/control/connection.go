@@ -25,6 +25,9 @@ const (
 // TLSOptionKeys lists those keys.
 func TLSOptionKeys() []string { return []string{OptSSLMode, OptCAFile, OptCert, OptKey} }
 
+// SampleDir is where the sample shop lies in the data directory.
+const SampleDir = "sample"
+
 // guard refuses what would let somebody who is no admin read or write files and
 // variables of the machine that Arus runs on: file databases, warehouses outside
 // the data directory, certificate files and references in the password. The
@@ -33,7 +36,8 @@ func (s *Service) guard(ctx context.Context, cfg connectors.Config) []model.Fiel
 	var faults []model.FieldError
 	add := func(field, message string) { faults = append(faults, model.FieldError{Field: field, Message: message}) }
 	conn := s.Registry[cfg.Type]
-	if conn.File && cfg.Database != "" && s.Store != nil && inside(cfg.Database, s.Store.Dir()) && !inside(cfg.Database, WarehouseDir(s.Store.Dir())) {
+	if conn.File && cfg.Database != "" && s.Store != nil && inside(cfg.Database, s.Store.Dir()) &&
+		!inside(cfg.Database, WarehouseDir(s.Store.Dir())) && !inside(cfg.Database, filepath.Join(s.Store.Dir(), SampleDir)) {
 		add("database", "must not lie in the data directory")
 	}
 	if auth.ActorOf(ctx).Can(auth.Maintain) {

@@ -3,12 +3,15 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"strings"
 
 	"arus/app/auth"
 	"arus/app/model"
 	"arus/app/store"
+	"arus/connectors"
 )
 
 // TargetInput is what to make or change of a notification target; nil leaves a
@@ -103,12 +106,34 @@ func (s *Service) TargetSecrets(ctx context.Context, id string) (model.Notificat
 		return t, nil, err
 	}
 	st, err := s.openTarget(t)
+	for name, value := range st.secrets {
+		text, rerr := s.resolve(connectors.Secret(value))
+		st.secrets[name] = text.Reveal()
+		err = errors.Join(err, rerr)
+	}
 	return t, st.secrets, err
+}
+
+// guardTarget refuses references in the secrets of a target to whoever is no
+// admin: they would tell what is in the files and variables of the machine.
+func (s *Service) guardTarget(ctx context.Context, in TargetInput) error {
+	if auth.ActorOf(ctx).Can(auth.Maintain) {
+		return nil
+	}
+	for name, value := range in.Config {
+		if strings.HasPrefix(value, "${") {
+			return fault("the notification target", "config."+name, "names a file or variable of the server: only an admin may do that")
+		}
+	}
+	return nil
 }
 
 // AddTarget makes a notification target.
 func (s *Service) AddTarget(ctx context.Context, in TargetInput) (model.NotificationTarget, error) {
 	if err := s.may(ctx, auth.EditNotifications); err != nil {
+		return model.NotificationTarget{}, err
+	}
+	if err := s.guardTarget(ctx, in); err != nil {
 		return model.NotificationTarget{}, err
 	}
 	st := targetState{NotificationTarget: model.NotificationTarget{Active: true}, secrets: map[string]string{}}
@@ -133,6 +158,9 @@ type targetAudit struct {
 // UpdateTarget changes a notification target.
 func (s *Service) UpdateTarget(ctx context.Context, id string, in TargetInput) (model.NotificationTarget, error) {
 	if err := s.may(ctx, auth.EditNotifications); err != nil {
+		return model.NotificationTarget{}, err
+	}
+	if err := s.guardTarget(ctx, in); err != nil {
 		return model.NotificationTarget{}, err
 	}
 	var t model.NotificationTarget
