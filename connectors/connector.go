@@ -126,6 +126,8 @@ type Destination interface {
 	// another Arus holds for longer than LockWait is a Conflict error), sweeps what a killed load left
 	// behind, and makes nothing visible before Commit.
 	Begin(ctx context.Context, req LoadRequest) (Load, error)
+	// Holds says what the types of the connected server take.
+	Holds() Holds
 	Close() error
 }
 
@@ -310,12 +312,6 @@ type RebuildRequest struct {
 	Base    string   // run id
 }
 
-// Holder is the ability of a destination to say what the connected server's
-// types take; it goes before Connector.Holds.
-type Holder interface {
-	Holds() Holds
-}
-
 // MetaRunID and MetaSyncedAt are the two columns every target table has.
 // MetaDeletedAt (timestamptz, null = present) is an ordinary column of the load
 // that the engine adds where deleted rows are to be marked.
@@ -332,7 +328,6 @@ type Connector struct {
 	DefaultPort     int      // 0 when it has none
 	File            bool     // named by a path, not by host and port
 	MaxIdentifier   int      // bytes a table or column name may have
-	Holds           Holds    // what a destination's types take
 	OpenSource      func(ctx context.Context, cfg Config) (Source, error)
 	OpenDestination func(ctx context.Context, cfg Config) (Destination, error)
 	Check           CheckFunc // nil where opening is all there is to test

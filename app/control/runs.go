@@ -65,7 +65,7 @@ func (s *Service) job(ctx context.Context, req RunRequest) (engine.Job, error) {
 	}
 	job := engine.Job{
 		Pipeline: p, Only: req.Tables, Trigger: req.Trigger, SourceName: src.Name, SyncMethod: src.SyncMethod,
-		Names: s.names(p, dst), Holds: s.Registry[string(dst.Type)].Holds, FullRefresh: req.FullRefresh,
+		Names: s.names(p, dst), FullRefresh: req.FullRefresh,
 		Limits: connectors.Limits{Rows: settings.BatchRows, Bytes: settings.BatchBytes},
 		Open: func(ctx context.Context) (connectors.Source, connectors.Destination, error) {
 			source, err := s.storedSource(ctx, src)
@@ -180,13 +180,16 @@ func (s *Service) RunLogs(ctx context.Context, runID string, after int64, limit 
 	return s.Store.ListRunLogs(ctx, runID, after, limit)
 }
 
+// LogFilter selects lines of a run's log.
+type LogFilter = store.LogFilter
+
 // RunLogPage gives one page of the log of a run, oldest first, and how many
-// lines there are.
-func (s *Service) RunLogPage(ctx context.Context, runID string, page Page) ([]model.RunLog, int, error) {
-	if _, err := s.GetRun(ctx, runID); err != nil {
+// lines match.
+func (s *Service) RunLogPage(ctx context.Context, f LogFilter) ([]model.RunLog, int, error) {
+	if _, err := s.GetRun(ctx, f.RunID); err != nil {
 		return nil, 0, err
 	}
-	return s.Store.RunLogPage(ctx, runID, page)
+	return s.Store.RunLogPage(ctx, f)
 }
 
 // DailyStats are the figures of one day, in UTC.

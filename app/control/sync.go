@@ -148,7 +148,7 @@ func (s *Service) syncOpened(ctx context.Context, req SyncRequest, key string, p
 			}
 			return s.openBoth(ctx, req)
 		},
-		Discovered: found, Names: s.names(p, dst), Holds: s.Registry[string(dst.Type)].Holds, FullRefresh: req.FullRefresh,
+		Discovered: found, Names: s.names(p, dst), FullRefresh: req.FullRefresh,
 	}
 	if err := s.prepare(ctx, &job, RunRequest{Force: true}, dst, settings); err != nil {
 		return engine.Report{}, err

@@ -64,7 +64,7 @@ func (c *tableCopy) writeLetters(ctx context.Context, load connectors.Load, lett
 	b := connectors.NewBatcher(deadLetterColumns, connectors.Limits{}, func(batch arrow.RecordBatch) error { return load.Write(ctx, batch) })
 	defer b.Release()
 	for _, l := range letters {
-		if !c.job.Holds.NUL {
+		if !c.destination.Holds().NUL {
 			l.data = withoutNUL(l.data)
 		}
 		seed := append([]byte(c.job.Pipeline.ID+"\n"+c.stat.TableName+"\n"), l.data...)

@@ -51,7 +51,6 @@ type Job struct {
 	Open        func(context.Context) (connectors.Source, connectors.Destination, error)
 	Discovered  []connectors.Table // nil: the run looks itself
 	Names       Names
-	Holds       connectors.Holds  // what the destination's types take
 	FullRefresh bool              // read everything and swap, whatever the mode
 	Drift       model.DriftPolicy // of pipelines without one of their own
 	Reconcile   bool              // compare the keys of both sides now, where deletions are followed

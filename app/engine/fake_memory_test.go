@@ -44,12 +44,15 @@ type database struct {
 	reads  []connectors.ReadRequest
 	alters int
 	frozen bool // it cannot alter tables
+	holds  connectors.Holds
 	fail   func(connectors.LoadRequest) error
 	spoil  func(record) // changes what is loaded
 
 	rebuilt connectors.RebuildRequest
 	pruned  time.Time
 }
+
+func (d *database) Holds() connectors.Holds { return d.holds }
 
 func newMemory() *database { return &database{tables: map[string]*memoryTable{}} }
 

@@ -268,6 +268,8 @@ func (d *fakeDestination) Begin(_ context.Context, req connectors.LoadRequest) (
 	return &fakeParts{l}, nil
 }
 
+func (d *fakeDestination) Holds() connectors.Holds { return connectors.Holds{} }
+
 func (d *fakeDestination) Close() error { return nil }
 
 type fakeLoad struct {

@@ -55,7 +55,7 @@ func (c *tableCopy) newFlow(columns []connectors.Column, upper *connectors.Bound
 	f.schema = schemaFingerprint(columns)
 	f.seen, f.edgeRows = newBoundary(), newBoundary()
 	f.newEdge = c.newEdge(columns, f.nextLower())
-	f.fitter = fitter{holds: c.job.Holds, policies: c.job.Pipeline.Options.Policies.OrDefault(), columns: c.shape.load, key: c.plan.key, replaced: map[string]int64{}}
+	f.fitter = fitter{holds: c.destination.Holds(), policies: c.job.Pipeline.Options.Policies.OrDefault(), columns: c.shape.load, key: c.plan.key, replaced: map[string]int64{}}
 	if c.plan.load == connectors.Merge && !c.backfill {
 		f.seen = parseBoundary(c.had.Boundary, f.schema)
 		f.seenEdge = c.newEdge(columns, &connectors.Bound{Kind: c.plan.watermark.Type.Kind, Text: c.had.Value})

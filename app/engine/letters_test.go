@@ -18,7 +18,7 @@ func withLetters(t *testing.T, key ...string) (*memoryBench, *memoryTable) {
 	table.PrimaryKey = key
 	b := newMemoryBench(t, table)
 	b.job.OpenDestination = func(context.Context) (connectors.Destination, error) { return b.to, nil }
-	b.job.Holds = connectors.Holds{}
+	b.to.holds = connectors.Holds{}
 	b.mustSucceed()
 	table.Columns[1].Type = connectors.Type{Kind: connectors.Text}
 	table.touch(0, 1, record{"n": "one"})

@@ -220,7 +220,7 @@ func (c *tableCopy) loadKeys(ctx context.Context, req connectors.LoadRequest, ke
 	if err != nil {
 		return 0, err
 	}
-	fit := fitter{holds: c.job.Holds, policies: c.job.Pipeline.Options.Policies.OrDefault(), columns: keys.load, key: c.plan.key, replaced: map[string]int64{}}
+	fit := fitter{holds: c.destination.Holds(), policies: c.job.Pipeline.Options.Policies.OrDefault(), columns: keys.load, key: c.plan.key, replaced: map[string]int64{}}
 	if l, ok := load.(connectors.Limiter); ok {
 		fit.lengths = l.MaxLengths()
 	}

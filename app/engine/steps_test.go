@@ -92,7 +92,7 @@ func TestAWindowOfATransformedTableWithoutAKey(t *testing.T) {
 func TestATransformErrorIsNeverSwallowed(t *testing.T) {
 	t.Parallel()
 	const bad = `[{"type":"rename","config":{"mapping":{"id":"order_id"}}},{"type":"compute","config":{"expression":"share = 100 // n"}},{"type":"filter","config":{"condition":"order_id < 3"}}]`
-	b, table := transformed(t, bad)
+	b, _ := transformed(t, bad)
 	r := b.mustSucceed()
 	if got, want := counts(r), [4]int64{3, 1, 1, 1}; got != want {
 		t.Errorf("read, loaded, filtered, dead = %v, want %v", got, want)
@@ -111,7 +111,7 @@ func TestATransformErrorIsNeverSwallowed(t *testing.T) {
 	}
 	b.targetIs("orders", "n=0 order_id=1 share=0", "n=10 order_id=2 share=10")
 
-	b, table = transformed(t, bad)
+	b, table := transformed(t, bad)
 	b.job.Pipeline.Options.TransformErrors = model.TransformFail
 	r = b.run()
 	if r.Status != model.RunFailed || r.Tables[0].Err == nil || !strings.Contains(r.Tables[0].Error, `transform orders: transform step 2 (compute): division by zero; the row is {"id":1`) {
@@ -139,14 +139,13 @@ func TestALetterThatIsFilteredNowIsGone(t *testing.T) {
 // they were read, too.
 func TestLettersAfterTransformsAreAsRead(t *testing.T) {
 	t.Parallel()
-	b, table := transformed(t, `[{"type":"filter","config":{"condition":"n != 10"}},{"type":"compute","config":{"expression":"f = 1e308 * 10 if n == 20 else 1.0"}},{"type":"remove_fields","config":{"fields":["n"]}}]`)
-	b.job.Holds = connectors.Holds{} // no infinities
+	b, _ := transformed(t, `[{"type":"filter","config":{"condition":"n != 10"}},{"type":"compute","config":{"expression":"f = 1e308 * 10 if n == 20 else 1.0"}},{"type":"remove_fields","config":{"fields":["n"]}}]`)
+	b.to.holds = connectors.Holds{} // no infinities
 	r := b.mustSucceed()
 	letters := b.letters()
 	if got, want := counts(r), [4]int64{3, 1, 1, 1}; got != want || len(letters) != 1 || string(letters[0].Row) != `{"id":3,"n":20,"updated_at":"2026-04-01T00:00:02Z"}` {
 		t.Errorf("read, loaded, filtered, dead = %v, want %v; %+v", got, want, letters)
 	}
-	_ = table
 }
 
 func TestTransformsThatLoseTheKeyAreRefused(t *testing.T) {

@@ -14,8 +14,6 @@ package clickhouse
 import (
 	"context"
 
-	"github.com/apache/arrow-go/v18/arrow"
-
 	"arus/connectors"
 )
 
@@ -27,13 +25,6 @@ const (
 	maxIdentifier = 80
 )
 
-// The first and the last day of a current server's dates and timestamps; see
-// Holds for what the connected server takes.
-var (
-	minDate = arrow.Date32(connectors.DaysFromCivil(1900, 1, 1))
-	maxDate = arrow.Date32(connectors.DaysFromCivil(2299, 12, 31))
-)
-
 // New describes the connector.
 func New() connectors.Connector {
 	return connectors.Connector{
@@ -41,7 +32,6 @@ func New() connectors.Connector {
 		Schemes:       []string{"clickhouse"},
 		DefaultPort:   defaultPort,
 		MaxIdentifier: maxIdentifier,
-		Holds:         connectors.Holds{NUL: true, NaN: true, NumericNaN: true, MinDate: minDate, MaxDate: maxDate},
 		Check:         check,
 		OpenSource: func(ctx context.Context, cfg connectors.Config) (connectors.Source, error) {
 			db, err := open(ctx, cfg)

@@ -26,6 +26,11 @@ const (
 // destination writes the tables of one server.
 type destination struct{ *server }
 
+// Holds leaves out what MySQL's calendar and floats lack.
+func (d *destination) Holds() connectors.Holds {
+	return connectors.Holds{NUL: true, NumericNaN: true, MinDate: minDate, MaxDate: maxDate}
+}
+
 // Table describes a target by the types that Arus wrote, where it wrote them.
 func (d *destination) Table(ctx context.Context, ref connectors.TableRef) (t connectors.Table, ok bool, err error) {
 	ref, err = d.complete(ref)

@@ -38,7 +38,6 @@ func spec(name string) connectors.Connector {
 		Schemes:       []string{name},
 		DefaultPort:   defaultPort,
 		MaxIdentifier: maxIdentifier,
-		Holds:         connectors.Holds{NUL: true, NumericNaN: true, MinDate: minDate, MaxDate: maxDate},
 		Check:         check,
 		OpenSource: func(ctx context.Context, cfg connectors.Config) (connectors.Source, error) {
 			return openSource(ctx, cfg)

@@ -28,7 +28,6 @@ func New() connectors.Connector {
 		DefaultPort:   5432,
 		MaxIdentifier: maxIdentifier,
 		Check:         check,
-		Holds:         connectors.Holds{NaN: true, DecimalNaN: true, NumericNaN: true, InfiniteTimes: true, MinDate: minDate, MaxDate: maxDate},
 		OpenSource: func(ctx context.Context, cfg connectors.Config) (connectors.Source, error) {
 			db, err := open(ctx, cfg)
 			if err != nil {
@@ -48,7 +47,8 @@ func New() connectors.Connector {
 
 // Holds leaves out what an older server's types lack.
 func (d *Destination) Holds() connectors.Holds {
-	holds := New().Holds
-	holds.NumericNaN = d.major >= 14 // infinite numerics are as old as that
-	return holds
+	return connectors.Holds{
+		NaN: true, DecimalNaN: true, InfiniteTimes: true, MinDate: minDate, MaxDate: maxDate,
+		NumericNaN: d.major >= 14, // infinite numerics are as old as that
+	}
 }

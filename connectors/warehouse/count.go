@@ -63,4 +63,6 @@ func (v *View) count(ctx context.Context, req connectors.CountRequest, counts *c
 }
 
 // Holds says what the types take: all values of the connectors' own.
-func (d *Destination) Holds() connectors.Holds { return New().Holds }
+func (d *Destination) Holds() connectors.Holds {
+	return connectors.Holds{NUL: true, NaN: true, DecimalNaN: true, NumericNaN: true, InfiniteTimes: true, InvalidDates: true}
+}

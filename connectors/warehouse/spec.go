@@ -14,7 +14,6 @@ func New() connectors.Connector {
 		Schemes:       []string{"embedded"},
 		File:          true,
 		MaxIdentifier: schema.MaxName,
-		Holds:         connectors.Holds{NUL: true, NaN: true, DecimalNaN: true, NumericNaN: true, InfiniteTimes: true, InvalidDates: true},
 		Check:         check,
 		OpenSource: func(_ context.Context, cfg connectors.Config) (connectors.Source, error) {
 			return openSource(cfg)
