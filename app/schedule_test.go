@@ -101,29 +101,14 @@ func testEnvironment(dir string) *environment {
 	}
 }
 
-// manyPipelines stores pipelines p0, p1, ... of one empty table each, of ten sources.
+// manyPipelines stores pipelines p0, p1, ... of one empty table each, ten to a source.
 func manyPipelines(t *testing.T, dir string, n int, schedule string) {
 	t.Helper()
 	ctx := auth.WithActor(t.Context(), auth.CLI("test"))
-	file := filepath.Join(t.TempDir(), "shop.db")
-	db, err := sql.Open("sqlite", "file:"+file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range n {
-		if _, err := db.Exec(fmt.Sprintf("CREATE TABLE t%d (id INTEGER PRIMARY KEY, note TEXT, updated_at TIMESTAMP NOT NULL)", i)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
+	const each = 10
+	files := t.TempDir()
 	env := testEnvironment(dir)
-	err = env.with(ctx, func(d *data) error {
-		cfg, err := env.Registry.ParseURL("sqlite://" + filepath.ToSlash(file))
-		if err != nil {
-			return err
-		}
+	err := env.with(ctx, func(d *data) error {
 		to, err := env.Registry.ParseURL("embedded:")
 		if err != nil {
 			return err
@@ -131,14 +116,21 @@ func manyPipelines(t *testing.T, dir string, n int, schedule string) {
 		if _, err := d.AddDestination(ctx, control.DestinationInput{Name: "dwh", Connection: to, IsDefault: true}); err != nil {
 			return err
 		}
-		for i := range 10 {
-			if _, err := d.AddSource(ctx, control.SourceInput{Name: fmt.Sprintf("s%d", i), Connection: cfg}); err != nil {
-				return err
-			}
-		}
 		for i := range n {
+			source := fmt.Sprintf("s%d", i/each)
+			if i%each == 0 {
+				file := filepath.Join(files, source+".db")
+				emptyTables(t, file, i, each)
+				cfg, err := env.Registry.ParseURL("sqlite://" + filepath.ToSlash(file))
+				if err != nil {
+					return err
+				}
+				if _, err := d.AddSource(ctx, control.SourceInput{Name: source, Connection: cfg}); err != nil {
+					return err
+				}
+			}
 			_, err := d.AddPipeline(ctx, control.PipelineInput{
-				Name: fmt.Sprintf("p%d", i), Source: fmt.Sprintf("s%d", i%10), Choices: []control.TableChoice{{Name: fmt.Sprintf("t%d", i)}}, Schedule: schedule,
+				Name: fmt.Sprintf("p%d", i), Source: source, Choices: []control.TableChoice{{Name: fmt.Sprintf("t%d", i)}}, Schedule: schedule,
 			})
 			if err != nil {
 				return err
@@ -147,6 +139,23 @@ func manyPipelines(t *testing.T, dir string, n int, schedule string) {
 		return nil
 	})
 	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// emptyTables makes a file with tables from t<first> on.
+func emptyTables(t *testing.T, file string, first, n int) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		if _, err := db.Exec(fmt.Sprintf("CREATE TABLE t%d (id INTEGER PRIMARY KEY, note TEXT, updated_at TIMESTAMP NOT NULL)", first+i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
 }
