@@ -3,6 +3,7 @@ package api
 import (
 	"time"
 
+	"arus/app/control"
 	"arus/app/model"
 )
 
@@ -30,6 +31,6 @@ func runLogsGet(c *call) (any, error) {
 	if err := c.err(); err != nil {
 		return nil, err
 	}
-	lines, total, err := c.Control.RunLogPage(c.ctx, id, page)
+	lines, total, err := c.Control.RunLogPage(c.ctx, control.LogFilter{RunID: id, Page: page})
 	return runLogs{id, convert(lines, func(l model.RunLog) logLine { return logLine{l.ID, l.Timestamp, l.Level, l.Message} }), total, page.Limit, page.Offset}, err
 }

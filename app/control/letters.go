@@ -97,19 +97,36 @@ func (s *Service) Letter(ctx context.Context, pipeline, id string) (engine.Lette
 // RetryLetters loads dead letters again, as a run of the pipeline. Those that
 // come through are gone afterwards.
 func (s *Service) RetryLetters(ctx context.Context, f LetterFilter, progress func(engine.Event)) (engine.Report, error) {
-	if err := s.may(ctx, auth.EditDeadLetters); err != nil {
+	job, err := s.lettersJob(ctx, f)
+	if err != nil {
 		return engine.Report{}, err
+	}
+	return s.finish(ctx, job, progress)
+}
+
+// StartLetters starts what RetryLetters does and returns at once.
+func (s *Service) StartLetters(ctx context.Context, f LetterFilter) (Started, error) {
+	job, err := s.lettersJob(ctx, f)
+	if err != nil {
+		return Started{}, err
+	}
+	return s.start(ctx, context.WithoutCancel(ctx), job, nil)
+}
+
+func (s *Service) lettersJob(ctx context.Context, f LetterFilter) (engine.Job, error) {
+	if err := s.may(ctx, auth.EditDeadLetters); err != nil {
+		return engine.Job{}, err
 	}
 	p, _, which, err := s.letters(ctx, f)
 	if err != nil {
-		return engine.Report{}, err
+		return engine.Job{}, err
 	}
 	job, err := s.job(ctx, RunRequest{Pipeline: p.ID, Force: true})
 	if err != nil {
-		return engine.Report{}, err
+		return engine.Job{}, err
 	}
 	job.Letters = &which
-	return s.finish(ctx, job, progress)
+	return job, nil
 }
 
 // finish starts a job and waits for its end; when ctx ends, so does the run.

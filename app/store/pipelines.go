@@ -44,6 +44,8 @@ type PipelineFilter struct {
 	SourceID      string
 	DestinationID string
 	Status        model.PipelineStatus
+	Name          string // a part of it
+	Failing       bool   // only those whose last run failed
 	Page
 }
 
@@ -175,14 +177,16 @@ func (s *Store) onePipeline(ctx context.Context, where, arg string) (p model.Pip
 
 // ListPipelines returns one page of the pipelines by name, each with its tables, and how many match the filter.
 func (s *Store) ListPipelines(ctx context.Context, f PipelineFilter) (list []model.Pipeline, total int, err error) {
-	const where = ` FROM arus_config_pipelines WHERE (?1 = '' OR source_id = ?1) AND (?2 = '' OR destination_id = ?2) AND (?3 = '' OR status = ?3)`
+	const where = ` FROM arus_config_pipelines WHERE (?1 = '' OR source_id = ?1) AND (?2 = '' OR destination_id = ?2) AND (?3 = '' OR status = ?3)
+		AND (?4 = '' OR instr(lower(name), lower(?4)) > 0)
+		AND (NOT ?5 OR (SELECT r.status FROM arus_run_logs_runs r WHERE r.pipeline_id = arus_config_pipelines.id ORDER BY r.started_at DESC LIMIT 1) = 'failed')`
 	limit, offset := f.args()
 	err = s.read(ctx, func(tx *sql.Tx) (err error) {
-		if err = tx.QueryRowContext(ctx, `SELECT count(*)`+where, f.SourceID, f.DestinationID, f.Status).Scan(&total); err != nil {
+		if err = tx.QueryRowContext(ctx, `SELECT count(*)`+where, f.SourceID, f.DestinationID, f.Status, f.Name, f.Failing).Scan(&total); err != nil {
 			return err
 		}
-		list, err = collect(ctx, tx, scanPipeline, `SELECT `+pipelineColumns+where+` ORDER BY name, id LIMIT ?4 OFFSET ?5`,
-			f.SourceID, f.DestinationID, f.Status, limit, offset)
+		list, err = collect(ctx, tx, scanPipeline, `SELECT `+pipelineColumns+where+` ORDER BY name, id LIMIT ?6 OFFSET ?7`,
+			f.SourceID, f.DestinationID, f.Status, f.Name, f.Failing, limit, offset)
 		if err != nil {
 			return err
 		}

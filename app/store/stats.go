@@ -8,18 +8,31 @@ import (
 	"arus/app/model"
 )
 
-// RunLogPage returns one page of the lines of a run, oldest first, and how many there are.
-func (s *Store) RunLogPage(ctx context.Context, runID string, page Page) (list []model.RunLog, total int, err error) {
-	limit, offset := page.args()
+// LogFilter selects lines of a run's log; no levels are all of them.
+type LogFilter struct {
+	RunID  string
+	Levels []model.LogLevel
+	Page
+}
+
+// RunLogPage returns one page of the lines of a run, oldest first, and how many match.
+func (s *Store) RunLogPage(ctx context.Context, f LogFilter) (list []model.RunLog, total int, err error) {
+	const where = ` FROM arus_run_logs_run_logs WHERE run_id = ?1 AND (?2 = '[]' OR level IN (SELECT value FROM json_each(?2)))`
+	limit, offset := f.args()
+	levels := make([]string, len(f.Levels))
+	for i, l := range f.Levels {
+		levels[i] = string(l)
+	}
+	wanted := listJSON(levels)
 	err = s.read(ctx, func(tx *sql.Tx) (err error) {
-		if err = tx.QueryRowContext(ctx, `SELECT count(*) FROM arus_run_logs_run_logs WHERE run_id = ?`, runID).Scan(&total); err != nil {
+		if err = tx.QueryRowContext(ctx, `SELECT count(*)`+where, f.RunID, wanted).Scan(&total); err != nil {
 			return err
 		}
-		list, err = collect(ctx, tx, scanRunLog, `SELECT id, run_id, timestamp, level, message FROM arus_run_logs_run_logs
-			WHERE run_id = ? ORDER BY id LIMIT ? OFFSET ?`, runID, limit, offset)
+		list, err = collect(ctx, tx, scanRunLog, `SELECT id, run_id, timestamp, level, message`+where+` ORDER BY id LIMIT ?3 OFFSET ?4`,
+			f.RunID, wanted, limit, offset)
 		return err
 	})
-	return list, total, fail(err, "list the log of run %s", runID)
+	return list, total, fail(err, "list the log of run %s", f.RunID)
 }
 
 // DailyStats are the figures of the runs that began on one day, in UTC.

@@ -25,6 +25,13 @@ func routes() []route {
 		{"GET", "/live", auth.Read, liveStream},
 		{"GET", "/alerts", auth.Read, alertList},
 		{"GET", "/alerts/bell", auth.Read, alertBell},
+
+		{"GET", "/runs", auth.Read, runList},
+		{"GET", "/runs/{id}", auth.Read, runShow},
+		{"GET", "/runs/{id}/log", auth.Read, runLogSave},
+		{"GET", "/runs/{id}/cancel", auth.RunPipelines, runCancelPage},
+		{"POST", "/runs/{id}/cancel", auth.RunPipelines, runCancel},
+		{"POST", "/runs/{id}/retry", auth.RunPipelines, runRetry},
 	}
 }
 
