@@ -174,7 +174,7 @@ func (p parcel) part(keep []int) parcel {
 	some := parcel{batch: selectRows(p.batch, keep), source: p.source}
 	if p.source != nil {
 		for _, i := range keep {
-			some.rows = append(some.rows, int32(p.row(i))) //nolint:gosec // rows of a batch
+			some.rows = append(some.rows, int32(p.row(i)))
 		}
 	}
 	return some
@@ -322,7 +322,7 @@ func pickColumns(batch arrow.RecordBatch, at []int) arrow.RecordBatch {
 // keyWay carries rows through the steps for their keys alone.
 type keyWay struct {
 	copy   *tableCopy
-	ctx    context.Context //nolint:containedctx // of one read
+	ctx    context.Context // of one read
 	mode   connectors.LoadMode
 	plan   *transform.Plan
 	at     []int
@@ -539,9 +539,11 @@ func PreviewTransforms(ctx context.Context, source connectors.Source, t connecto
 		arrays := make([]arrow.Array, len(empty.Builders))
 		for i, b := range empty.Builders {
 			arrays[i] = b.NewArray()
-			defer arrays[i].Release()
 		}
 		batch := array.NewRecordBatch(connectors.Schema(t.Columns), arrays, 0)
+		for _, a := range arrays {
+			a.Release()
+		}
 		defer batch.Release()
 		view, err = plan.Preview(ctx, batch)
 	}

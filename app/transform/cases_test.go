@@ -187,9 +187,9 @@ func writeTable(t *testing.T, file string, cases []*stepCase) {
 type testScripts struct{}
 
 func (testScripts) Open(_ context.Context, name string, in []connectors.Column) (Script, error) {
-	make, ok := goScripts[name]
+	script, ok := goScripts[name]
 	if !ok {
 		return nil, errors.New("there is no script " + name)
 	}
-	return make(in), nil
+	return script(in), nil
 }

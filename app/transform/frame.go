@@ -97,7 +97,7 @@ func (f *frame) take(keep []int32) {
 	}
 	rows := make([]int32, len(keep))
 	for i, k := range keep {
-		rows[i] = int32(f.row(int(k))) //nolint:gosec // rows of a batch
+		rows[i] = int32(f.row(int(k)))
 	}
 	f.rows, f.n = rows, len(keep)
 }
@@ -117,7 +117,7 @@ func (f *frame) only(marked []bool) {
 			}
 		}
 		if marked == nil || marked[i] {
-			keep = append(keep, int32(i)) //nolint:gosec // rows of a batch
+			keep = append(keep, int32(i))
 		} else {
 			f.filtered++
 		}
@@ -171,7 +171,7 @@ func takeRows(arr arrow.Array, keep []int32) arrow.Array {
 		for i, k := range keep {
 			from := a.ValueOffset64(int(k)) - first
 			bytes = append(bytes, raw[from:from+int64(a.ValueLen(int(k)))]...)
-			offsets[i+1] = int32(len(bytes)) //nolint:gosec // no more than the array's own
+			offsets[i+1] = int32(len(bytes))
 		}
 		buffers = []*memory.Buffer{bitmap, memory.NewBufferBytes(arrow.GetBytes(offsets)), memory.NewBufferBytes(bytes)}
 	default:
@@ -217,7 +217,7 @@ func appendKey(dst []byte, arrays []arrow.Array, types []connectors.Type, at []i
 		start := len(dst)
 		dst = append(dst, 0, 0, 0, 0)
 		dst = connectors.AppendValue(dst, arrays[c], types[c], row)
-		binary.LittleEndian.PutUint32(dst[start:], uint32(len(dst)-start-4)) //nolint:gosec // a value of a batch
+		binary.LittleEndian.PutUint32(dst[start:], uint32(len(dst)-start-4))
 	}
 	return dst
 }

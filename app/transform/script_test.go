@@ -35,7 +35,7 @@ type goScript struct {
 
 func (s *goScript) Columns() ([]connectors.Column, bool) {
 	if s.name == "late" {
-		return append(s.in[:len(s.in):len(s.in)], connectors.Column{Name: "late", Type: connectors.Type{Kind: connectors.Text}, Nullable: true}), s.known
+		return append(slices.Clip(s.in), connectors.Column{Name: "late", Type: connectors.Type{Kind: connectors.Text}, Nullable: true}), s.known
 	}
 	return s.in, s.known
 }

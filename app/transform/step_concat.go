@@ -133,7 +133,6 @@ func (s *splitting) run(_ context.Context, f *frame) error {
 	builders := make([]*array.StringBuilder, len(s.to))
 	for k := range builders {
 		builders[k] = array.NewStringBuilder(memory.DefaultAllocator)
-		defer builders[k].Release()
 		builders[k].Reserve(f.n)
 	}
 	for i := range f.n {
@@ -160,6 +159,7 @@ func (s *splitting) run(_ context.Context, f *frame) error {
 	}
 	for k, b := range builders {
 		f.set(s.to[k], b.NewArray())
+		b.Release()
 	}
 	if s.stay != nil {
 		f.pick(s.stay)

@@ -124,7 +124,7 @@ func (s *keepLast) run(_ context.Context, f *frame) error {
 		} else if len(s.places) >= s.limit {
 			return s.full()
 		}
-		s.places[h] = place{p, int32(i)} //nolint:gosec // rows of a batch
+		s.places[h] = place{p, int32(i)}
 		p.live[i] = true
 		p.count++
 	}
@@ -147,10 +147,10 @@ func (s *keepLast) run(_ context.Context, f *frame) error {
 func (s *keepLast) add(p *part) {
 	p.bytes = 0
 	for _, a := range p.frame.arrays {
-		p.bytes += int64(a.Data().SizeInBytes()) //nolint:gosec // memory of a batch
+		p.bytes += int64(a.Data().SizeInBytes())
 	}
 	for _, a := range p.source.Columns() {
-		p.bytes += int64(a.Data().SizeInBytes()) //nolint:gosec // memory of a batch
+		p.bytes += int64(a.Data().SizeInBytes())
 	}
 	s.parts = append(s.parts, p)
 	s.bytes += p.bytes
@@ -175,8 +175,8 @@ func (s *keepLast) compact() error {
 		at := make([]int32, len(p.live))
 		rows := make([]int32, len(keep))
 		for i, k := range keep {
-			at[k] = int32(i)                     //nolint:gosec // rows of a batch
-			rows[i] = int32(p.frame.row(int(k))) //nolint:gosec // rows of a batch
+			at[k] = int32(i)
+			rows[i] = int32(p.frame.row(int(k)))
 		}
 		columns := make([]arrow.Array, p.source.NumCols())
 		for c := range columns {
@@ -205,7 +205,7 @@ func (p *part) rows() []int32 {
 	keep := make([]int32, 0, p.count)
 	for i, live := range p.live {
 		if live {
-			keep = append(keep, int32(i)) //nolint:gosec // rows of a batch
+			keep = append(keep, int32(i))
 		}
 	}
 	return keep

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -240,7 +241,7 @@ func (o *orderedKeys) UnmarshalJSON(raw []byte) error {
 	for {
 		token, err := d.Token()
 		if err != nil {
-			return nil //nolint:nilerr // the end: Unmarshal has read it before
+			return nil // the end: Unmarshal has read it before
 		}
 		switch token := token.(type) {
 		case json.Delim:
@@ -302,18 +303,9 @@ func (s *flattening) fix(c *compilation, keys []keyType) {
 		s.places[key.key] = k
 		s.to = append(s.to, c.put(s.prefix+key.key, key.t, true))
 	}
-	if s.spec.DropSource && !contains(s.to, s.from) {
+	if s.spec.DropSource && !slices.Contains(s.to, s.from) {
 		s.stay = c.drop([]int{s.from})
 	}
-}
-
-func contains(list []int, v int) bool {
-	for _, x := range list {
-		if x == v {
-			return true
-		}
-	}
-	return false
 }
 
 // maxFlat is how many columns a first batch may make.
@@ -398,7 +390,6 @@ func (s *flattening) run(_ context.Context, f *frame) error {
 	puts := make([]func(any) error, len(s.keys))
 	for k, key := range s.keys {
 		builders[k] = array.NewBuilder(memory.DefaultAllocator, key.t.Arrow())
-		defer builders[k].Release()
 		builders[k].Reserve(f.n)
 		puts[k] = scalar.Appender(builders[k], key.t)
 	}
@@ -425,6 +416,7 @@ func (s *flattening) run(_ context.Context, f *frame) error {
 	}
 	for k, b := range builders {
 		f.set(s.to[k], b.NewArray())
+		b.Release()
 	}
 	if s.stay != nil {
 		f.pick(s.stay)

@@ -229,7 +229,7 @@ func (s *scripting) run(ctx context.Context, f *frame) error {
 		if reason := s.changed(f, at, after, i); reason != "" {
 			f.fail(i, reason)
 		}
-		rows[i] = int32(f.row(at)) //nolint:gosec // rows of a batch
+		rows[i] = int32(f.row(at))
 	}
 	f.release()
 	f.arrays, f.n, f.rows = after.arrays, after.n, rows

@@ -13,11 +13,10 @@ import (
 
 // impl is one implementation of an operator or a function for fixed types.
 type impl struct {
-	name  string                          // by which a kernel for it is found
-	fn    func(args []any) (any, error)   // gives nil where an argument is, unless nulls
-	nulls bool                            // fn sees nulls
-	build func(args []kernel) kernel      // nil: no kernel
-	bind  func() func([]any) (any, error) // for functions that remember something
+	name  string                        // by which a kernel for it is found
+	fn    func(args []any) (any, error) // gives nil where an argument is, unless nulls
+	nulls bool                          // fn sees nulls
+	build func(args []kernel) kernel    // nil: no kernel
 }
 
 // checker gives every part of a tree its type and its implementation.

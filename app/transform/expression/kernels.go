@@ -1,6 +1,7 @@
 package expression
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
@@ -16,6 +17,7 @@ type builder = func(args []kernel) kernel
 func second(args []kernel) kernel { return args[len(args)-1] }
 
 func intKernel(f func(a, b int64) (int64, bool), failure error) builder {
+	divides := errors.Is(failure, scalar.ErrDivision)
 	return func(args []kernel) kernel {
 		left, right, unary := args[0], second(args), len(args) == 1
 		return func(b *block) vec {
@@ -30,7 +32,7 @@ func intKernel(f func(a, b int64) (int64, bool), failure error) builder {
 				r, ok := f(x.i[i], y.i[i])
 				if !ok && (out.nulls == nil || !out.nulls[i]) {
 					err := failure
-					if failure == scalar.ErrDivision && y.i[i] != 0 { //nolint:errorlint // the very value
+					if divides && y.i[i] != 0 {
 						err = errOverflow
 					}
 					own = append(own, rowError{i, err})

@@ -202,10 +202,10 @@ func escape(b *strings.Builder, s string) (int, error) {
 			return 0, fmt.Errorf("the escape %s is too short", s)
 		}
 		code, err := strconv.ParseUint(s[2:2+digits], 16, 32)
-		if err != nil || !utf8.ValidRune(rune(code)) { //nolint:gosec // 32 bits were asked for
+		if err != nil || !utf8.ValidRune(rune(code)) {
 			return 0, fmt.Errorf("%s is no character", s[:2+digits])
 		}
-		b.WriteRune(rune(code)) //nolint:gosec // 32 bits were asked for
+		b.WriteRune(rune(code))
 		return 2 + digits, nil
 	}
 	b.WriteByte('\\') // Python keeps a backslash that escapes nothing

@@ -300,7 +300,7 @@ func (c *checker) integer(n *node, op string, a, b *node, t typ) *node {
 	return c.call(n, impl{name: op + ".int", fn: func(v []any) (any, error) {
 		r, ok := f(v[0].(int64), v[1].(int64))
 		if !ok {
-			if failure == scalar.ErrDivision && v[1].(int64) != 0 {
+			if errors.Is(failure, scalar.ErrDivision) && v[1].(int64) != 0 {
 				return nil, errOverflow
 			}
 			return nil, failure
@@ -314,7 +314,7 @@ func mulInt(a, b int64) (int64, bool) {
 		return a * b, true
 	}
 	p := a * b
-	return p, p/b == a && !(a == -1 && b == math.MinInt64) && !(b == -1 && a == math.MinInt64)
+	return p, p/b == a && (a != -1 || b != math.MinInt64) && (b != -1 || a != math.MinInt64)
 }
 
 // floorInt divides towards minus infinity, or gives what is left over.
@@ -520,7 +520,7 @@ func (c *checker) timeArithmetic(n *node, op string, a, b *node) *node {
 		return c.timeArithmetic(n, op, b, a)
 	case (op == "+" || op == "-") && a.typ.isTime() && isSpan(b):
 		out := a.typ
-		if a.typ.Kind == connectors.Date && !(b.op == opConst && wholeDays(b.value)) {
+		if a.typ.Kind == connectors.Date && (b.op != opConst || !wholeDays(b.value)) {
 			out = of(connectors.Timestamp)
 			a = c.convert(a, out, nil)
 		}

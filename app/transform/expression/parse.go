@@ -73,10 +73,10 @@ func parse(src string) *node {
 	}
 	n := p.expression()
 	if t := p.peek(); t.kind != tokenEnd {
-		switch {
-		case t.text == "=" || t.text == ":=":
+		switch t.text {
+		case "=", ":=":
 			p.fail(t, "= assigns and does not compare: write ==")
-		case t.text == "for":
+		case "for":
 			p.fail(t, "comprehensions are not supported")
 		}
 		p.fail(t, "%s is not expected here", describe(t))
@@ -345,11 +345,11 @@ func (p *parser) primary() *node {
 		return p.number(t)
 	case tokenText:
 		n := p.node(opConst, t, "")
-		text := t.text
+		parts := []string{t.text}
 		for p.peek().kind == tokenText {
-			text += p.next().text
+			parts = append(parts, p.next().text)
 		}
-		n.value, n.typ = text, typ{Type: connectors.Type{Kind: connectors.Text}, soft: true}
+		n.value, n.typ = strings.Join(parts, ""), typ{Type: connectors.Type{Kind: connectors.Text}, soft: true}
 		return n
 	case tokenBytes:
 		n := p.node(opConst, t, "")

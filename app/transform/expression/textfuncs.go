@@ -3,6 +3,7 @@ package expression
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -83,11 +84,11 @@ func (c *checker) textFunction(n *node, name string, args []*node, arity func(le
 			if name == "count" {
 				return int64(strings.Count(s, sub)), nil
 			}
-			i := strings.Index(s, sub)
-			if i < 0 {
+			before, _, found := strings.Cut(s, sub)
+			if !found {
 				return int64(-1), nil
 			}
-			return runes(s[:i]), nil
+			return runes(before), nil
 		}}, of(connectors.Int64), c.text(n, args[0]), c.text(n, args[1]))
 	case "removeprefix", "removesuffix":
 		arity(2, 2)
@@ -487,10 +488,8 @@ func methodHint(name string) string {
 	if _, ok := aliases[name]; ok {
 		return ": write " + strconv.Quote(name+"()")
 	}
-	for _, f := range functionNames {
-		if f == name {
-			return ": it is a function, write " + name + "()"
-		}
+	if slices.Contains(functionNames, name) {
+		return ": it is a function, write " + name + "()"
 	}
 	return ""
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -338,10 +339,8 @@ func toText(v any, from, to connectors.Type, f *Format) (any, error) {
 		s = Text(v)
 	}
 	if to.Kind == connectors.Enum && len(to.Values) > 0 {
-		for _, allowed := range to.Values {
-			if s == allowed {
-				return s, nil
-			}
+		if slices.Contains(to.Values, s) {
+			return s, nil
 		}
 		return nil, errors.New(quoted(s) + " is not a value of " + to.String())
 	}
