@@ -55,6 +55,17 @@ func (j *Job) chunkRows() int64 {
 	return DefaultChunkRows
 }
 
+// guessedRow is the bytes of a row where the source knows how large a table is
+// and not how many rows it has, as before its first statistics.
+const guessedRow = 200
+
+func (c *tableCopy) aboutRows() int64 {
+	if c.table.RowEstimate < 0 && c.table.Bytes > 0 {
+		return c.table.Bytes / guessedRow
+	}
+	return c.table.RowEstimate
+}
+
 // chunked loads the table in chunks where both ends can, the table is large and
 // its rows can be told apart and bounded by a watermark. done is false where it
 // has to be loaded in one piece.
@@ -79,7 +90,7 @@ func (c *tableCopy) chunked(ctx context.Context, columns []connectors.Column, up
 		}
 	}
 	if l.state.Token == "" {
-		if c.table.RowEstimate < 2*c.job.chunkRows() {
+		if c.aboutRows() < 2*c.job.chunkRows() {
 			return outcome{}, false, nil
 		}
 		ranges, err := chunker.Chunks(ctx, c.table, c.plan.source, max(1, c.job.chunkRows()>>c.shrink))
@@ -106,7 +117,7 @@ func (c *tableCopy) chunked(ctx context.Context, columns []connectors.Column, up
 			return outcome{}, false, errors.Join(fmt.Errorf("record the chunks: %w", err), l.load.Abort())
 		}
 		c.log(ctx, slog.LevelInfo, fmt.Sprintf("%s; in %d chunks of about %d rows by key %v, since the table has about %d rows",
-			c.describe(columns), len(l.ranges), max(1, c.job.chunkRows()>>c.shrink), c.plan.key, c.table.RowEstimate))
+			c.describe(columns), len(l.ranges), max(1, c.job.chunkRows()>>c.shrink), c.plan.key, c.aboutRows()))
 	} else {
 		c.log(ctx, slog.LevelInfo, fmt.Sprintf("%s; going on with a load in chunks: %d of %d were done",
 			c.describe(columns), l.done(), len(l.ranges)))
