@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -440,7 +441,15 @@ func embeddedTarget(t *testing.T) target {
 		read: func(t *testing.T, query string) []string {
 			t.Helper()
 			list := []string{}
-			err := control.Query(t.Context(), dir, query, func(_ []string, values []any) error {
+			rows, err := control.Query(t.Context(), dir, query, 0)
+			if err != nil {
+				t.Fatalf("%s: %v", query, err)
+			}
+			for {
+				values, ok := rows.Next()
+				if !ok {
+					break
+				}
 				var b strings.Builder
 				for _, v := range values {
 					switch v := v.(type) {
@@ -453,9 +462,8 @@ func embeddedTarget(t *testing.T) target {
 					}
 				}
 				list = append(list, b.String())
-				return nil
-			})
-			if err != nil {
+			}
+			if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 				t.Fatalf("%s: %v", query, err)
 			}
 			return list

@@ -183,14 +183,20 @@ func quoteArg(s string) string {
 
 // ask answers a question from the warehouse with rows by column name.
 func ask(ctx context.Context, dir, sql string) ([]map[string]any, error) {
-	rows := []map[string]any{}
-	err := control.Query(ctx, dir, sql, func(columns []string, values []any) error {
-		row := make(map[string]any, len(columns))
-		for i, c := range columns {
+	rows, err := control.Query(ctx, dir, sql, 0)
+	if err != nil {
+		return nil, err
+	}
+	out := []map[string]any{}
+	for {
+		values, ok := rows.Next()
+		if !ok {
+			return out, errors.Join(rows.Err(), rows.Close())
+		}
+		row := make(map[string]any, len(values))
+		for i, c := range rows.Columns() {
 			row[c] = values[i]
 		}
-		rows = append(rows, row)
-		return nil
-	})
-	return rows, err
+		out = append(out, row)
+	}
 }

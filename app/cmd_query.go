@@ -1,27 +1,31 @@
 package app
 
 import (
-	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"strconv"
-	"unicode/utf8"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"arus/app/control"
 	"arus/connectors"
+	"arus/connectors/warehouse"
 )
 
 func (env *environment) queryCommand() *cobra.Command {
-	return &cobra.Command{
+	var format string
+	var explain bool
+	var timeout time.Duration
+	cmd := &cobra.Command{
 		Use:   `query "SELECT ..."`,
 		Short: "Ask the built-in warehouse in SQL",
-		Long: `Ask the built-in warehouse in SQL (SQLite's dialect, read only). With --json the rows come as JSON
-lines, one object each. A query takes no lock: it works while a run goes on.`,
+		Long: `Ask the built-in warehouse in SQL (SQLite's dialect, read only). The rows come as a table, or as --format
+says: csv, json (one array), ndjson (an object a line, as with --json) or arrow (an Arrow IPC stream). With
+--explain, or EXPLAIN before the query, the query runs and its answer is what it read: files, days, row groups,
+columns. A query takes no lock: it works while a run goes on.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dataDir, err := env.dataDir()
@@ -35,44 +39,62 @@ lines, one object each. A query takes no lock: it works while a run goes on.`,
 					Hint: "run arus demo, or arus sync with --to embedded:",
 				}
 			}
-			show, end := env.rowPrinter()
-			if err := control.Query(cmd.Context(), dir, args[0], show); err != nil {
-				return errors.Join(end(), err)
+			if env.flags.json && format == "table" {
+				format = string(warehouse.NDJSON)
 			}
-			return end()
+			f, ok := warehouse.FormatOf(format)
+			if !ok && format != "table" {
+				return &connectors.Error{Kind: connectors.KindInvalid, Op: "query", Err: fmt.Errorf("there is no format %q", format), Hint: "write table, csv, json, ndjson or arrow"}
+			}
+			sql := args[0]
+			if explain {
+				sql = "EXPLAIN " + sql
+			}
+			rows, err := control.Query(cmd.Context(), dir, sql, timeout)
+			if err != nil {
+				return err
+			}
+			if ok {
+				return errors.Join(rows.Write(env.Out, f, nil), rows.Close())
+			}
+			return errors.Join(env.printRows(rows), rows.Close())
 		},
 	}
+	cmd.Flags().StringVar(&format, "format", "table", "how the rows are written: table, csv, json, ndjson or arrow")
+	cmd.Flags().BoolVar(&explain, "explain", false, "run the query and show what it read instead of its rows")
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "the longest the query may take, such as 30s; 0 = any time")
+	return cmd
 }
 
-// rowPrinter prints rows as they come: JSON lines, or a table for people.
-func (env *environment) rowPrinter() (show func(columns []string, values []any) error, end func() error) {
-	if env.flags.json {
-		w := bufio.NewWriter(env.Out)
-		return func(columns []string, values []any) error { return writeRow(w, columns, values) }, w.Flush
-	}
+// printRows prints rows as a table for people, as they come.
+func (env *environment) printRows(rows *warehouse.Rows) error {
 	var t *table
-	rows := 0
-	show = func(columns []string, values []any) error {
+	for n := 1; ; n++ {
+		values, ok := rows.Next()
+		if !ok {
+			break
+		}
 		if t == nil {
-			t = newTable(env.Out, columns...)
+			t = newTable(env.Out, rows.Columns()...)
 		}
 		cells := make([]any, len(values))
 		for i, v := range values {
 			cells[i] = cell(v)
 		}
 		t.row(cells...)
-		if rows++; rows%1000 == 0 { // widths settle per thousand rows, so that memory stays small
-			return t.flush()
+		if n%1000 == 0 { // widths settle per thousand rows, so that memory stays small
+			if err := t.flush(); err != nil {
+				return err
+			}
 		}
-		return nil
 	}
-	return show, func() error {
-		if t == nil {
+	if t == nil {
+		if rows.Err() == nil {
 			env.say("no rows")
-			return nil
 		}
-		return t.flush()
+		return rows.Err()
 	}
+	return errors.Join(rows.Err(), t.flush())
 }
 
 // cell shows a value to people.
@@ -86,28 +108,4 @@ func cell(v any) any {
 		return strconv.FormatFloat(v, 'f', -1, 64)
 	}
 	return v
-}
-
-// writeRow writes one row as a JSON object with its columns in order; bytes
-// that are no text become base64.
-func writeRow(w *bufio.Writer, columns []string, values []any) error {
-	line := []byte{'{'}
-	for i, c := range columns {
-		if i > 0 {
-			line = append(line, ',')
-		}
-		line = connectors.AppendJSONString(line, c)
-		line = append(line, ':')
-		v := values[i]
-		if b, ok := v.([]byte); ok && utf8.Valid(b) {
-			v = string(b)
-		}
-		text, err := json.Marshal(v)
-		if err != nil { // an infinite number
-			text = connectors.AppendJSONString(nil, fmt.Sprint(v))
-		}
-		line = append(line, text...)
-	}
-	_, err := w.Write(append(line, '}', '\n'))
-	return err
 }

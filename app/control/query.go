@@ -15,30 +15,10 @@ import (
 	"arus/connectors/warehouse"
 )
 
-// Query runs one SELECT over the built-in warehouse in dir and calls row for
-// each row; values are int64, float64, string, []byte or nil, good for the call.
-// Reading a warehouse takes no lock, so it works while runs go on.
-func Query(ctx context.Context, dir, sql string, row func(columns []string, values []any) error) error {
-	_, err := query(ctx, dir, sql, func(columns []string, values []any) (bool, error) { return true, row(columns, values) })
-	return err
-}
-
-func query(ctx context.Context, dir, sql string, row func(columns []string, values []any) (more bool, err error)) (columns []string, err error) {
-	rows, err := warehouse.Query(ctx, dir, sql, warehouse.QueryOptions{})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	columns = rows.Columns()
-	for {
-		values, ok := rows.Next()
-		if !ok {
-			return columns, rows.Err()
-		}
-		if more, err := row(columns, values); err != nil || !more {
-			return columns, err
-		}
-	}
+// Query runs one SELECT over the built-in warehouse in dir; timeout 0 is none.
+// Reading a warehouse takes no lock, so it works while runs go on. Close the rows.
+func Query(ctx context.Context, dir, sql string, timeout time.Duration) (*warehouse.Rows, error) {
+	return warehouse.Query(ctx, dir, sql, warehouse.QueryOptions{Timeout: timeout})
 }
 
 // Rows is a bounded answer in rows.
@@ -53,6 +33,8 @@ const (
 	maxRows      = 1000
 	maxRowsBytes = 8 << 20
 	queryTimeout = 30 * time.Second
+	// streamTimeout bounds an answer that is sent as it comes.
+	streamTimeout = 10 * time.Minute
 )
 
 // full says whether one more row would be too many.
@@ -75,22 +57,34 @@ func (s *Service) QueryWarehouse(ctx context.Context, sql string, limit int) (Ro
 	if err := s.may(ctx, auth.ReadRows); err != nil {
 		return Rows{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
 	if limit <= 0 || limit > maxRows {
 		limit = maxRows
 	}
-	r := Rows{Rows: [][]any{}}
+	rows, err := Query(ctx, WarehouseDir(s.Store.Dir()), sql, queryTimeout)
+	if err != nil {
+		return Rows{}, err
+	}
+	r := Rows{Columns: append([]string{}, rows.Columns()...), Rows: [][]any{}}
 	var size int
-	columns, err := query(ctx, WarehouseDir(s.Store.Dir()), sql, func(_ []string, values []any) (bool, error) {
+	for {
+		values, ok := rows.Next()
+		if !ok {
+			return r, errors.Join(rows.Err(), rows.Close())
+		}
 		if r.Truncated = r.full(limit, &size, values); r.Truncated {
-			return false, nil
+			return r, rows.Close()
 		}
 		r.Rows = append(r.Rows, plain(values))
-		return true, nil
-	})
-	r.Columns = append([]string{}, columns...)
-	return r, err
+	}
+}
+
+// StreamWarehouse starts one SELECT over the data directory's warehouse whose rows
+// are all wanted. Close them.
+func (s *Service) StreamWarehouse(ctx context.Context, sql string) (*warehouse.Rows, error) {
+	if err := s.may(ctx, auth.ReadRows); err != nil {
+		return nil, err
+	}
+	return Query(ctx, WarehouseDir(s.Store.Dir()), sql, streamTimeout)
 }
 
 // plain copies a row's values in forms that JSON keeps exact: integers past 2^53

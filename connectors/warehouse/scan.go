@@ -115,6 +115,11 @@ func (s *Scanner) fill(n int) (int, error) {
 	for {
 		if len(s.ranges) > 0 {
 			r := s.ranges[0]
+			if room := min(r.To-r.From, int64(n)); room > fillRows {
+				for _, b := range s.build {
+					b.Reserve(int(room))
+				}
+			}
 			part := segment.Range{From: r.From, To: min(r.To, r.From+int64(min(n, fillRows)))}
 			if s.ranges[0].From = part.To; part.To == r.To {
 				s.ranges = s.ranges[1:]
