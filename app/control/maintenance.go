@@ -10,19 +10,6 @@ import (
 	"arus/app/store"
 )
 
-// Backup writes a copy of the state file, as of now, into the backups folder
-// and gives its path.
-func (s *Service) Backup(ctx context.Context) (string, error) {
-	if err := s.may(ctx, auth.Maintain); err != nil {
-		return "", err
-	}
-	file, err := s.Store.Backup(ctx)
-	if err != nil {
-		return "", err
-	}
-	return file, s.audit(ctx, s.Store, Change{Action: "state.backup", Name: file})
-}
-
 // Retained is how many rows Retain removed.
 type Retained = store.Retained
 
@@ -101,14 +88,24 @@ type PipelineVitals struct {
 	LastSuccess time.Time // zero: never
 }
 
-// Vitals gives the figures for those who watch the program itself.
-func (s *Service) Vitals(ctx context.Context) (Vitals, error) {
+// StateSize gives the figures that need no look into the state file: its size,
+// and how many runs wait and go on.
+func (s *Service) StateSize(ctx context.Context) (Vitals, error) {
 	if err := s.may(ctx, auth.Read); err != nil {
 		return Vitals{}, err
 	}
 	var v Vitals
 	v.FileBytes, v.LogBytes = s.Store.Size()
 	v.Waiting, v.Running = s.runs.counts()
+	return v, nil
+}
+
+// Vitals gives the figures for those who watch the program itself.
+func (s *Service) Vitals(ctx context.Context) (Vitals, error) {
+	v, err := s.StateSize(ctx)
+	if err != nil {
+		return v, err
+	}
 	figures, err := s.Store.PipelineFigures(ctx)
 	if err != nil {
 		return v, err

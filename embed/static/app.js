@@ -72,6 +72,13 @@
 
   // Forms that send themselves when a choice is made.
   on("change", "form[data-autosubmit] select", function (e, el) { el.form.requestSubmit(); });
+  on("change", "[data-check-all]", function (e, el) {
+    doc.querySelectorAll("input[type=checkbox][name='" + CSS.escape(el.dataset.checkAll) + "']").forEach(function (box) { box.checked = el.checked; });
+  });
+  // What somebody has ticked is not drawn over.
+  doc.addEventListener("htmx:beforeSwap", function (e) {
+    if (e.detail.target.matches("[data-keep-checked]") && e.detail.target.querySelector(":checked")) e.detail.shouldSwap = false;
+  });
   // A form is sent once.
   doc.addEventListener("submit", function (e) {
     var form = e.target;

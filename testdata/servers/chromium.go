@@ -3,12 +3,17 @@ package servers
 import (
 	"context"
 	"errors"
+	"os"
 	"testing"
 )
 
-// Chromium returns the path of a browser for chromedp, or skips the test.
+// Chromium returns the path of a browser for chromedp, or skips the test. One that is installed is found also without
+// the command.
 func Chromium(t testing.TB) string {
 	t.Helper()
+	if c := (&chromium{}); os.Getenv(envChromium+"_URL") == "" && c.find() == nil {
+		return c.file
+	}
 	return address(t, envChromium)
 }
 
