@@ -3,6 +3,7 @@ package connectors
 import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/bitutil"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 )
 
@@ -22,64 +23,72 @@ func SelectRows[I int | int32](batch arrow.RecordBatch, rows []I) arrow.RecordBa
 
 // SelectValues makes an array of the given rows of another, in the given order.
 func SelectValues[I int | int32](arr arrow.Array, rows []I) arrow.Array {
-	builder := array.NewBuilder(memory.DefaultAllocator, arr.DataType())
-	defer builder.Release()
-	builder.Reserve(len(rows))
+	data := arr.Data()
+	n, offset := len(rows), data.Offset()
+	var bitmap *memory.Buffer
+	nulls := 0
+	if arr.NullN() > 0 {
+		bits := make([]byte, bitutil.BytesForBits(int64(n)))
+		for i, k := range rows {
+			if arr.IsNull(int(k)) {
+				nulls++
+			} else {
+				bitutil.SetBit(bits, i)
+			}
+		}
+		bitmap = memory.NewBufferBytes(bits)
+	}
+	var buffers []*memory.Buffer
 	switch a := arr.(type) {
 	case *array.Boolean:
-		selectInto(rows, a, a.Value, builder.(*array.BooleanBuilder))
-	case *array.Int8:
-		selectInto(rows, a, a.Value, builder.(*array.Int8Builder))
-	case *array.Int16:
-		selectInto(rows, a, a.Value, builder.(*array.Int16Builder))
-	case *array.Int32:
-		selectInto(rows, a, a.Value, builder.(*array.Int32Builder))
-	case *array.Int64:
-		selectInto(rows, a, a.Value, builder.(*array.Int64Builder))
-	case *array.Uint8:
-		selectInto(rows, a, a.Value, builder.(*array.Uint8Builder))
-	case *array.Uint16:
-		selectInto(rows, a, a.Value, builder.(*array.Uint16Builder))
-	case *array.Uint32:
-		selectInto(rows, a, a.Value, builder.(*array.Uint32Builder))
-	case *array.Uint64:
-		selectInto(rows, a, a.Value, builder.(*array.Uint64Builder))
-	case *array.Float32:
-		selectInto(rows, a, a.Value, builder.(*array.Float32Builder))
-	case *array.Float64:
-		selectInto(rows, a, a.Value, builder.(*array.Float64Builder))
-	case *array.Decimal128:
-		selectInto(rows, a, a.Value, builder.(*array.Decimal128Builder))
-	case *array.Decimal256:
-		selectInto(rows, a, a.Value, builder.(*array.Decimal256Builder))
-	case *array.Date32:
-		selectInto(rows, a, a.Value, builder.(*array.Date32Builder))
-	case *array.Time64:
-		selectInto(rows, a, a.Value, builder.(*array.Time64Builder))
-	case *array.Timestamp:
-		selectInto(rows, a, a.Value, builder.(*array.TimestampBuilder))
-	case *array.String:
-		selectInto(rows, a, a.Value, builder.(*array.StringBuilder))
-	case *array.Binary:
-		selectInto(rows, a, a.Value, builder.(*array.BinaryBuilder))
-	case *array.FixedSizeBinary:
-		selectInto(rows, a, a.Value, builder.(*array.FixedSizeBinaryBuilder))
+		bits := make([]byte, bitutil.BytesForBits(int64(n)))
+		for i, k := range rows {
+			if a.Value(int(k)) {
+				bitutil.SetBit(bits, i)
+			}
+		}
+		buffers = []*memory.Buffer{bitmap, memory.NewBufferBytes(bits)}
+	case array.BinaryLike:
+		size := 0
+		for _, k := range rows {
+			size += a.ValueLen(int(k))
+		}
+		offsets := make([]int32, n+1)
+		bytes := make([]byte, 0, size)
+		raw, first := a.ValueBytes(), a.ValueOffset64(0)
+		for i, k := range rows {
+			from := a.ValueOffset64(int(k)) - first
+			bytes = append(bytes, raw[from:from+int64(a.ValueLen(int(k)))]...)
+			offsets[i+1] = int32(len(bytes))
+		}
+		buffers = []*memory.Buffer{bitmap, memory.NewBufferBytes(arrow.GetBytes(offsets)), memory.NewBufferBytes(bytes)}
 	default:
-		panic("connectors: " + arr.DataType().String() + " is no Arrow form of a logical type")
+		width := arr.DataType().(arrow.FixedWidthDataType).Bytes()
+		raw := data.Buffers()[1].Bytes()[offset*width:]
+		buffers = []*memory.Buffer{bitmap, memory.NewBufferBytes(selectFixed(raw, width, rows))}
 	}
-	return builder.NewArray()
+	taken := array.NewData(arr.DataType(), n, buffers, nil, nulls, 0)
+	defer taken.Release()
+	return array.MakeFromData(taken)
 }
 
-func selectInto[I int | int32, T any](rows []I, arr arrow.Array, value func(int) T, builder interface {
-	Append(T)
-	AppendNull()
-}) {
-	for _, row := range rows {
-		i := int(row)
-		if arr.IsNull(i) {
-			builder.AppendNull()
-		} else {
-			builder.Append(value(i))
+func selectFixed[I int | int32](raw []byte, width int, rows []I) []byte {
+	out := make([]byte, len(rows)*width)
+	switch width {
+	case 8:
+		from, to := arrow.GetData[uint64](raw[:len(raw)/8*8]), arrow.GetData[uint64](out)
+		for i, k := range rows {
+			to[i] = from[k]
+		}
+	case 4:
+		from, to := arrow.GetData[uint32](raw[:len(raw)/4*4]), arrow.GetData[uint32](out)
+		for i, k := range rows {
+			to[i] = from[k]
+		}
+	default:
+		for i, k := range rows {
+			copy(out[i*width:(i+1)*width], raw[int(k)*width:])
 		}
 	}
+	return out
 }

@@ -120,7 +120,7 @@ func (f *fitter) fit(batch arrow.RecordBatch) (arrow.RecordBatch, []badRow, erro
 	if len(keep) == 0 {
 		return nil, letters, nil
 	}
-	return selectRows(out, keep), letters, nil
+	return connectors.SelectRows(out, keep), letters, nil
 }
 
 func isText(k connectors.Kind) bool {

@@ -7,8 +7,6 @@ import (
 	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 	"golang.org/x/sync/errgroup"
 
 	"arus/connectors"
@@ -319,37 +317,7 @@ func (f *flow) take(batch arrow.RecordBatch) arrow.RecordBatch {
 	if len(keep) == 0 {
 		return nil
 	}
-	return selectRows(batch, keep)
-}
-
-// selectRows makes a batch of the given rows, by slicing runs of neighbours.
-func selectRows(batch arrow.RecordBatch, keep []int) arrow.RecordBatch {
-	columns := make([]arrow.Array, batch.NumCols())
-	for c := range columns {
-		arr := batch.Column(c)
-		var parts []arrow.Array
-		for i := 0; i < len(keep); {
-			j := i + 1
-			for j < len(keep) && keep[j] == keep[j-1]+1 {
-				j++
-			}
-			parts = append(parts, array.NewSlice(arr, int64(keep[i]), int64(keep[j-1]+1)))
-			i = j
-		}
-		joined, err := array.Concatenate(parts, memory.DefaultAllocator)
-		if err != nil {
-			panic("engine: slices of one array do not join: " + err.Error())
-		}
-		columns[c] = joined
-		for _, p := range parts {
-			p.Release()
-		}
-	}
-	out := array.NewRecordBatch(batch.Schema(), columns, int64(len(keep)))
-	for _, col := range columns {
-		col.Release()
-	}
-	return out
+	return connectors.SelectRows(batch, keep)
 }
 
 // sameWindow reads a keyless table's window and compares its rows with the

@@ -121,7 +121,7 @@ func (f *flow) withoutDeleted(batch arrow.RecordBatch) arrow.RecordBatch {
 	if len(keep) == 0 {
 		return nil
 	}
-	return selectRows(batch, keep)
+	return connectors.SelectRows(batch, keep)
 }
 
 // removeDeleted deletes from the target the rows that the window's read took
@@ -287,7 +287,7 @@ func admit(batch arrow.RecordBatch, only func(arrow.RecordBatch, int) bool) arro
 	if len(keep) == 0 {
 		return nil
 	}
-	return selectRows(batch, keep)
+	return connectors.SelectRows(batch, keep)
 }
 
 // pruneRaw deletes raw rows that are older than they are to be kept.

@@ -242,7 +242,7 @@ func (s *shape) apply(batch arrow.RecordBatch) (arrow.RecordBatch, []badRow) {
 	if len(keep) == 0 {
 		return nil, letters
 	}
-	return selectRows(out, keep), letters
+	return connectors.SelectRows(out, keep), letters
 }
 
 // sameForm says whether every value of a column stands in the other type as it

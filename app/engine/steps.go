@@ -171,7 +171,7 @@ func (p parcel) row(i int) int {
 
 // part is the parcel of some of its rows. It shares the source.
 func (p parcel) part(keep []int) parcel {
-	some := parcel{batch: selectRows(p.batch, keep), source: p.source}
+	some := parcel{batch: connectors.SelectRows(p.batch, keep), source: p.source}
 	if p.source != nil {
 		for _, i := range keep {
 			some.rows = append(some.rows, int32(p.row(i)))

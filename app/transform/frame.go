@@ -5,8 +5,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/bitutil"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"arus/app/transform/expression"
 	"arus/connectors"
@@ -91,7 +89,7 @@ func (f *frame) pick(at []int) {
 // take keeps the given rows, in that order.
 func (f *frame) take(keep []int32) {
 	for i, a := range f.arrays {
-		taken := takeRows(a, keep)
+		taken := connectors.SelectValues(a, keep)
 		a.Release()
 		f.arrays[i] = taken
 	}
@@ -131,78 +129,6 @@ func (f *frame) only(marked []bool) {
 // batch makes a record batch of the frame's columns.
 func (f *frame) batch(schema *arrow.Schema) arrow.RecordBatch {
 	return array.NewRecordBatch(schema, f.arrays, int64(f.n))
-}
-
-// takeRows copies the rows of an array in the given order.
-func takeRows(arr arrow.Array, keep []int32) arrow.Array {
-	data := arr.Data()
-	n, offset := len(keep), data.Offset()
-	var bitmap *memory.Buffer
-	nulls := 0
-	if arr.NullN() > 0 {
-		bits := make([]byte, bitutil.BytesForBits(int64(n)))
-		for i, k := range keep {
-			if arr.IsNull(int(k)) {
-				nulls++
-			} else {
-				bitutil.SetBit(bits, i)
-			}
-		}
-		bitmap = memory.NewBufferBytes(bits)
-	}
-	var buffers []*memory.Buffer
-	switch a := arr.(type) {
-	case *array.Boolean:
-		bits := make([]byte, bitutil.BytesForBits(int64(n)))
-		for i, k := range keep {
-			if a.Value(int(k)) {
-				bitutil.SetBit(bits, i)
-			}
-		}
-		buffers = []*memory.Buffer{bitmap, memory.NewBufferBytes(bits)}
-	case array.BinaryLike:
-		size := 0
-		for _, k := range keep {
-			size += a.ValueLen(int(k))
-		}
-		offsets := make([]int32, n+1)
-		bytes := make([]byte, 0, size)
-		raw, first := a.ValueBytes(), a.ValueOffset64(0)
-		for i, k := range keep {
-			from := a.ValueOffset64(int(k)) - first
-			bytes = append(bytes, raw[from:from+int64(a.ValueLen(int(k)))]...)
-			offsets[i+1] = int32(len(bytes))
-		}
-		buffers = []*memory.Buffer{bitmap, memory.NewBufferBytes(arrow.GetBytes(offsets)), memory.NewBufferBytes(bytes)}
-	default:
-		width := arr.DataType().(arrow.FixedWidthDataType).Bytes()
-		raw := data.Buffers()[1].Bytes()[offset*width:]
-		buffers = []*memory.Buffer{bitmap, memory.NewBufferBytes(takeFixed(raw, width, keep))}
-	}
-	taken := array.NewData(arr.DataType(), n, buffers, nil, nulls, 0)
-	defer taken.Release()
-	return array.MakeFromData(taken)
-}
-
-func takeFixed(raw []byte, width int, keep []int32) []byte {
-	out := make([]byte, len(keep)*width)
-	switch width {
-	case 8:
-		from, to := arrow.GetData[uint64](raw[:len(raw)/8*8]), arrow.GetData[uint64](out)
-		for i, k := range keep {
-			to[i] = from[k]
-		}
-	case 4:
-		from, to := arrow.GetData[uint32](raw[:len(raw)/4*4]), arrow.GetData[uint32](out)
-		for i, k := range keep {
-			to[i] = from[k]
-		}
-	default:
-		for i, k := range keep {
-			copy(out[i*width:(i+1)*width], raw[int(k)*width:])
-		}
-	}
-	return out
 }
 
 // appendKey writes the values of a row so that equal rows give equal bytes and

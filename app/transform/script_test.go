@@ -68,7 +68,7 @@ func (s *goScript) Run(_ context.Context, batch arrow.RecordBatch) (ScriptResult
 		}
 	}
 	for c := range columns {
-		columns[c] = takeRows(batch.Column(c), r.Rows)
+		columns[c] = connectors.SelectValues(batch.Column(c), r.Rows)
 	}
 	if s.name == "spoil" {
 		b := array.NewInt64Builder(memory.DefaultAllocator)

@@ -180,7 +180,7 @@ func (s *keepLast) compact() error {
 		}
 		columns := make([]arrow.Array, p.source.NumCols())
 		for c := range columns {
-			columns[c] = takeRows(p.source.Column(c), rows)
+			columns[c] = connectors.SelectValues(p.source.Column(c), rows)
 		}
 		source := newRecord(p.source.Schema(), columns, len(rows))
 		p.frame.take(keep)

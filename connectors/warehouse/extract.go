@@ -137,10 +137,7 @@ func (r *tableRead) scan(ctx context.Context, emit func(arrow.RecordBatch) error
 				out[i] = arrays[id]
 				continue
 			}
-			var err error
-			if out[i], err = pickRows(arrays[id], picked); err != nil {
-				return err
-			}
+			out[i] = connectors.SelectValues(arrays[id], picked)
 		}
 		if picked != nil {
 			rows = len(picked)

@@ -1,6 +1,7 @@
 package warehouse
 
 import (
+	"arus/connectors"
 	"context"
 	"encoding/binary"
 
@@ -102,11 +103,7 @@ func (l *load) putRecent(ctx context.Context, arrays []arrow.Array, rows []int) 
 	defer releaseAll(picked)
 	for id, a := range arrays {
 		if a != nil {
-			p, err := pickRows(a, rows)
-			if err != nil {
-				return err
-			}
-			picked[id] = p
+			picked[id] = connectors.SelectValues(a, rows)
 		}
 	}
 	var refused error
@@ -124,29 +121,6 @@ func (l *load) putRecent(ctx context.Context, arrays []arrow.Array, rows []int) 
 		err = refused
 	}
 	return err
-}
-
-// pickRows copies some rows of an array.
-func pickRows(arr arrow.Array, rows []int) (arrow.Array, error) {
-	put, err := newCellPutter(arr)
-	if err != nil {
-		return nil, err
-	}
-	b := array.NewBuilder(memory.DefaultAllocator, arr.DataType())
-	defer b.Release()
-	b.Reserve(len(rows))
-	var buf []byte
-	for _, i := range rows {
-		if arr.IsNull(i) {
-			b.AppendNull()
-			continue
-		}
-		if buf = put(buf[:0], i); buf == nil {
-			buf = []byte{}
-		}
-		appendCell(b, buf)
-	}
-	return b.NewArray(), nil
 }
 
 // repeat is a column in which all rows have the default.

@@ -347,10 +347,7 @@ func (j *job) ingest(ctx context.Context, in *ingestion, now int64) (Summary, er
 		defer releaseAll(good.arrays)
 		for id, a := range in.arrays {
 			if a != nil {
-				var err error
-				if good.arrays[id], err = pickRows(a, keep); err != nil {
-					return sum, err
-				}
+				good.arrays[id] = connectors.SelectValues(a, keep)
 			}
 		}
 	}
