@@ -152,6 +152,7 @@ func (env *environment) services(ctx context.Context, d *data) *sync.WaitGroup {
 	var services sync.WaitGroup
 	for name, run := range map[string]func(context.Context) error{
 		"schedule": starter.Run, "notifications": courier.Run, "retention": func(ctx context.Context) error { d.retain(ctx); return nil },
+		"backups": func(ctx context.Context) error { d.backups(ctx, env.Now); return nil },
 	} {
 		services.Go(func() {
 			if err := run(ctx); err != nil {

@@ -136,6 +136,8 @@ func samples() map[string]sample {
 		"GET /api/settings/details": {wrong: none, wants: `"origin":"default"`},
 		"PUT /api/settings":         {body: `{"max_retries":5,"auto_alter_schema":true,"default_schedule":null}`, wrong: none, wants: `"max_retries":"5"`},
 		"POST /api/backup":          {status: 201, wrong: none, wants: `"file":"arus-`},
+		"GET /api/backups":          {wrong: none, wants: `[`},
+		"GET /api/backups/{file}":   {path: "/api/backups/arus-backup-none.tar.gz", status: 404, wrong: "/api/backups/arus.key"},
 	}
 }
 

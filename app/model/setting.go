@@ -38,6 +38,9 @@ type Settings struct {
 	RetentionDeadLetters int
 	RetentionAudit       int
 
+	BackupSchedule string // empty: none
+	BackupKeep     int    // 0 = all
+
 	SessionLife time.Duration
 	BaseURL     string
 	Metrics     MetricsAccess
@@ -111,6 +114,8 @@ func SettingList() []Setting {
 		{"retention_logs_days", KindInt, "30", "Days that the log lines of runs are kept. 0 keeps all.", integer(0, 36500, func(s *Settings) *int { return &s.RetentionLogs })},
 		{"retention_dead_letters_days", KindInt, "90", "Days that dead letters are kept. 0 keeps all.", integer(0, 36500, func(s *Settings) *int { return &s.RetentionDeadLetters })},
 		{"retention_audit_days", KindInt, "365", "Days that the audit log is kept. 0 keeps all.", integer(0, 36500, func(s *Settings) *int { return &s.RetentionAudit })},
+		{"backup_schedule", KindText, "", "When the state and the built-in warehouse are backed up into the folder `backups` of the data directory, as the schedule of a pipeline; empty for never.", backupSchedule},
+		{"backup_keep", KindInt, "7", "How many backups the schedule keeps. 0 keeps all.", integer(0, 10_000, func(s *Settings) *int { return &s.BackupKeep })},
 		{"session_life", KindDuration, "168h", "How long a sign-in to the console lasts.", duration(5*time.Minute, 365*24*time.Hour, func(s *Settings) *time.Duration { return &s.SessionLife })},
 		{"base_url", KindText, "", "Where people reach the console, such as https://arus.example.com. With https, cookies are for encrypted connections only.", baseURL},
 		{"metrics", KindText, "local", "Who may read /metrics: local (this machine, and tokens from elsewhere), token (tokens only) or off.", metrics},
@@ -200,6 +205,14 @@ func baseURL(s *Settings, value string) error {
 		}
 	}
 	s.BaseURL = value
+	return nil
+}
+
+func backupSchedule(s *Settings, value string) error {
+	if _, err := ParseSchedule(value, nil); err != nil {
+		return err
+	}
+	s.BackupSchedule = value
 	return nil
 }
 

@@ -57,19 +57,8 @@ func (s *Store) backup(ctx context.Context, version int64) (string, error) {
 		return "", fmt.Errorf("make the backups folder: %w", err)
 	}
 	file := filepath.Join(dir, fmt.Sprintf("arus-%d-%s.db", version, s.now().Format("20060102T150405.000Z")))
-	// VACUUM INTO fills an empty file, so the copy is never open to others, not even for a moment.
-	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return "", fmt.Errorf("make the backup file: %w", err)
-	}
-	if err = f.Close(); err == nil {
-		_, err = s.writer.ExecContext(ctx, "VACUUM INTO ?", file)
-	}
-	if err == nil {
-		err = syncFile(file)
-	}
-	if err != nil {
-		return "", errors.Join(fail(err, "back up the state file to %s", file), os.Remove(file))
+	if err := s.CopyTo(ctx, file); err != nil {
+		return "", err
 	}
 	return file, nil
 }

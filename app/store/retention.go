@@ -131,12 +131,7 @@ func (s *Store) Ping(ctx context.Context) error {
 func (s *Store) Reseal(ctx context.Context, fn func(sealed string) (string, error)) (n int, err error) {
 	type sealed struct{ id, value string }
 	err = s.write(ctx, func(tx *sql.Tx) error {
-		for _, column := range []struct{ table, id, name string }{
-			{"arus_config_sources", "id", "password_enc"},
-			{"arus_config_destinations", "id", "password_enc"},
-			{"arus_config_notification_targets", "id", "secrets_enc"},
-			{"arus_config_keys", "name", "sealed"},
-		} {
+		for _, column := range sealedColumns() {
 			list, err := collect(ctx, tx, func(row scanner) (v sealed, err error) {
 				err = row.Scan(&v.id, &v.value)
 				return v, err
@@ -158,4 +153,16 @@ func (s *Store) Reseal(ctx context.Context, fn func(sealed string) (string, erro
 		return nil
 	})
 	return n, fail(err, "seal the stored secrets with another key")
+}
+
+type sealedColumn struct{ table, id, name string }
+
+// sealedColumns are the columns whose values are sealed with the key ring.
+func sealedColumns() []sealedColumn {
+	return []sealedColumn{
+		{"arus_config_sources", "id", "password_enc"},
+		{"arus_config_destinations", "id", "password_enc"},
+		{"arus_config_notification_targets", "id", "secrets_enc"},
+		{"arus_config_keys", "name", "sealed"},
+	}
 }

@@ -79,6 +79,9 @@ func open(ctx context.Context, dir string, opts Options, steps fs.FS) (_ *Store,
 	if s.lock, err = acquire(dir); err != nil {
 		return nil, err
 	}
+	if _, err := os.Stat(filepath.Join(dir, unfinishedName)); err == nil {
+		return nil, fmt.Errorf("open the data directory %s: %w", dir, ErrUnfinishedRestore)
+	}
 	file := filepath.Join(dir, FileName)
 	if err := makeFile(file); err != nil {
 		return nil, fmt.Errorf("create the state file: %w", err)
