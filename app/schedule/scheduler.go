@@ -142,11 +142,16 @@ func (s *Scheduler) reread() {
 func (s *Scheduler) tick(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// First who is busy: a run that is not among them has ended before and said so, and what is read of what is owed knows it.
+	busy := s.Control.Busy()
 	s.flags.Lock()
+	for id := range s.started {
+		busy[id] = true
+	}
 	changed, settled := s.changed, s.settled
 	s.changed, s.settled = false, false
 	s.flags.Unlock()
-	err := s.advance(ctx, changed, changed || settled)
+	err := s.advance(ctx, busy, changed, changed || settled)
 	if err != nil {
 		s.flags.Lock() // what was to be read is still to be read
 		s.changed, s.settled = s.changed || changed, s.settled || settled || changed
@@ -155,7 +160,7 @@ func (s *Scheduler) tick(ctx context.Context) error {
 	return err
 }
 
-func (s *Scheduler) advance(ctx context.Context, changed, settled bool) error {
+func (s *Scheduler) advance(ctx context.Context, busy map[string]bool, changed, settled bool) error {
 	now := s.Now().UTC()
 	if changed {
 		if err := s.read(ctx, now); err != nil {
@@ -167,10 +172,10 @@ func (s *Scheduler) advance(ctx context.Context, changed, settled bool) error {
 			return err
 		}
 	}
-	if err := s.due(ctx, now); err != nil {
+	if err := s.due(ctx, busy, now); err != nil {
 		return err
 	}
-	return s.start(ctx, now)
+	return s.start(ctx, busy, now)
 }
 
 // read takes over the configuration as it is now.
@@ -233,9 +238,8 @@ func (s *Scheduler) readPending(ctx context.Context) error {
 
 // due writes down what has come due. Of several times that passed only the last
 // one counts.
-func (s *Scheduler) due(ctx context.Context, now time.Time) error {
+func (s *Scheduler) due(ctx context.Context, busy map[string]bool, now time.Time) error {
 	var save []model.ScheduleState
-	var busy map[string]bool
 	for id, e := range s.entries {
 		at := e.state.NextAt
 		if at.IsZero() || now.Before(at.Add(e.delay(at))) {
@@ -252,9 +256,6 @@ func (s *Scheduler) due(ctx context.Context, now time.Time) error {
 		st := e.state
 		st.NextAt, st.LastAt, st.PendingAt = next, at, at
 		if e.skip {
-			if busy == nil {
-				busy = s.Control.Busy()
-			}
 			if late := now.Sub(at.Add(e.delay(at))); late > grace || busy[id] || e.pending {
 				s.Log.InfoContext(ctx, "left out a scheduled run", "pipeline", e.name, "due", at, "late", late.Round(time.Second), "running", busy[id])
 				st.PendingAt = time.Time{}
@@ -295,7 +296,7 @@ func (e *entry) delay(at time.Time) time.Duration {
 }
 
 // start starts the runs that are owed and can begin.
-func (s *Scheduler) start(ctx context.Context, now time.Time) error {
+func (s *Scheduler) start(ctx context.Context, busy map[string]bool, now time.Time) error {
 	var owed []string
 	for id, e := range s.entries {
 		if e.pending {
@@ -305,14 +306,13 @@ func (s *Scheduler) start(ctx context.Context, now time.Time) error {
 	if len(owed) == 0 {
 		return nil
 	}
-	busy := s.Control.Busy()
 	var forget []string
 	for _, id := range owed {
 		e := s.entries[id]
 		s.flags.Lock()
-		waits := s.started[id] || now.Before(s.hold[id])
+		held := now.Before(s.hold[id])
 		s.flags.Unlock()
-		if waits || busy[id] {
+		if held || busy[id] {
 			continue // it is looked at again when that run is over
 		}
 		if ctx.Err() != nil {

@@ -275,6 +275,36 @@ func TestADueRunWaitsForThePreviousOne(t *testing.T) {
 	b.want(once, "01T00:01 success 01T00:04 success 01T00:05 success (manual)01T00:05 success 01T00:06 success")
 }
 
+// slowly lets something happen while due times are written down.
+type slowly struct {
+	Control
+	meanwhile func()
+}
+
+func (s slowly) SaveSchedules(ctx context.Context, states []model.ScheduleState, gone []string) error {
+	s.meanwhile()
+	return s.Control.SaveSchedules(ctx, states, gone)
+}
+
+// TestARunThatEndsDuringATickIsNotRunAgain lets a run end after the scheduler
+// has read what is owed.
+func TestARunThatEndsDuringATickIsNotRunAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "2026-03-01T00:00:00Z")
+	first := b.add(0, "1 * * * *", model.PipelineOptions{}, "")
+	b.add(1, "2 * * * *", model.PipelineOptions{}, "")
+	b.tick("03-01T00:00:30")
+	open := b.close()
+	b.tick("03-01T00:01:00")
+	b.began(1)
+	var once sync.Once
+	b.sched.Control = slowly{b.Service, func() { once.Do(open) }}
+	b.tick("03-01T00:02:00")
+	b.sched.waits.Wait()
+	b.tick("03-01T00:02:10")
+	b.want(first, "01T00:01 success")
+}
+
 func TestWhatEndedWithTheProgramIsRunAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t, "2026-03-01T00:00:00Z")
