@@ -19,16 +19,24 @@ func TestMain(m *testing.M) {
 	if code, ok := Launched(os.Args[1:], os.Stderr); ok {
 		os.Exit(code)
 	}
-	os.Exit(m.Run())
+	os.Exit(inCache(m))
+}
+
+// cache is where all tests find the interpreter: unpacking it takes seconds.
+var cache string
+
+func inCache(m *testing.M) int {
+	var err error
+	if cache, err = os.MkdirTemp("", "arus-scripts-"); err != nil {
+		panic(err)
+	}
+	defer func() { _ = os.RemoveAll(cache) }()
+	return m.Run()
 }
 
 func newRuntime(t testing.TB, limits Limits) *Runtime {
 	t.Helper()
-	dir := os.Getenv("ARUS_TEST_SCRIPT_CACHE")
-	if dir == "" {
-		dir = t.TempDir()
-	}
-	return New(dir, limits, Strict)
+	return New(cache, limits, Strict)
 }
 
 func col(name string, kind connectors.Kind) connectors.Column {
