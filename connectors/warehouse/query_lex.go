@@ -7,7 +7,7 @@ type tokenKind uint8
 
 const (
 	tokenWord   tokenKind = iota // a keyword or a name
-	tokenQuoted                    // a quoted name
+	tokenQuoted                  // a quoted name
 	tokenNumber                  // without a sign
 	tokenText
 	tokenBlob

@@ -73,6 +73,9 @@ func (s *Store) SetView(ctx context.Context, v ViewDefinition) error {
 	if word, _ := firstWord(sql); strings.EqualFold(word, "explain") {
 		return refuse(connectors.KindInvalid, errors.New("EXPLAIN is not a query"), "write one SELECT")
 	}
+	if tokens, ok := lex(sql); !ok || !balanced(tokens) {
+		return refuse(connectors.KindInvalid, errors.New("a quote or bracket has no other"), "write one SELECT")
+	}
 	rows, err := Query(ctx, s.dir, "SELECT * FROM ("+sql+"\n) LIMIT 0", QueryOptions{})
 	if err == nil {
 		err = errors.Join(rows.Err(), rows.Close())
@@ -84,6 +87,21 @@ func (s *Store) SetView(ctx context.Context, v ViewDefinition) error {
 		return fileError(op, v.Name, err)
 	}
 	return fail(ctx, op, v.Name, replaceFile(s.fs, s.viewFile(v.Name), []byte(sql+"\n")))
+}
+
+func balanced(tokens []token) bool {
+	depth := 0
+	for _, t := range tokens {
+		if t.is("(") {
+			depth++
+		} else if t.is(")") {
+			depth--
+		}
+		if depth < 0 {
+			return false
+		}
+	}
+	return depth == 0
 }
 
 // DropView removes a view.

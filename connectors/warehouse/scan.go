@@ -51,7 +51,12 @@ type Scanner struct {
 	started bool
 
 	liveRows int64 // that were read
+	spans    []span
 }
+
+// span is a stretch of a batch's rows. The numbers of rows count up from first;
+// no other row of the view has them.
+type span struct{ first, rows int64 }
 
 // Scan starts reading.
 func (v *View) Scan(ctx context.Context, req ScanRequest) *Scanner {
@@ -73,6 +78,7 @@ func (v *View) Scan(ctx context.Context, req ScanRequest) *Scanner {
 // Next gives the next batch, which the caller releases; nil at the end.
 func (s *Scanner) Next() (arrow.RecordBatch, error) {
 	rows := 0
+	s.spans = nil
 	for !s.ended && rows < s.limits.Rows {
 		if err := s.ctx.Err(); err != nil {
 			return nil, err
@@ -124,6 +130,7 @@ func (s *Scanner) fill(n int) (int, error) {
 			if s.ranges[0].From = part.To; part.To == r.To {
 				s.ranges = s.ranges[1:]
 			}
+			s.spans = append(s.spans, span{int64(s.next-1)<<32 | part.From, part.To - part.From})
 			return int(part.To - part.From), s.fillPart(part)
 		}
 		if s.reader != nil {
@@ -138,7 +145,10 @@ func (s *Scanner) fill(n int) (int, error) {
 			}
 			continue
 		}
-		return s.fillLive(n)
+		first := s.liveRows
+		read, err := s.fillLive(n)
+		s.spans = append(s.spans, span{1<<62 | first, int64(read)})
+		return read, err
 	}
 }
 

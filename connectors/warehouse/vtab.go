@@ -241,6 +241,7 @@ type cursor struct {
 	place   []int // by the virtual table's column: its place in the batch, -1 = unused
 	batch   arrow.RecordBatch
 	show    []shower
+	spans   []span
 	picked  []int32 // rows of the batch; nil = all
 	count   int
 	at      int // among them
@@ -301,6 +302,7 @@ func (c *cursor) start(conditions []condition) error {
 	if err != nil {
 		return c.failed(err)
 	}
+	req.LiveMin, req.LiveMax = 0, 0 // the numbers of live rows count all of them
 	c.scan = t.view.Scan(t.session.ctx, req)
 	return c.load()
 }
@@ -338,7 +340,7 @@ func (c *cursor) load() error {
 
 // take makes a batch current.
 func (c *cursor) take(batch arrow.RecordBatch) error {
-	c.batch, c.at = batch, 0
+	c.batch, c.at, c.spans = batch, 0, c.scan.spans
 	c.picked = c.pruner.pick(func(id int) arrow.Array {
 		for i, have := range c.columns {
 			if have == id {
@@ -393,8 +395,17 @@ func (c *cursor) Column(i int) (vtab.Value, error) {
 	return c.show[c.place[i]](c.row), nil
 }
 
-// Rowid is asked for by nobody who reads tables by their columns.
-func (c *cursor) Rowid() (int64, error) { return int64(c.row), nil }
+// Rowid is what SQLite knows a row by when it looks for OR in several passes.
+func (c *cursor) Rowid() (int64, error) {
+	row := int64(c.row)
+	for _, s := range c.spans {
+		if row < s.rows {
+			return s.first + row, nil
+		}
+		row -= s.rows
+	}
+	return 0, errors.New("a row of the warehouse has no number")
+}
 
 // Close ends the pass.
 func (c *cursor) Close() error {

@@ -22,6 +22,7 @@ type hashIndex struct {
 	terms   []int // of the plan: the equalities
 	batches []arrow.RecordBatch
 	show    [][]shower
+	spans   [][]span
 	first   []int32 // by batch: the number of its first row
 	head    map[uint64]int32
 	next    []int32
@@ -112,7 +113,7 @@ func (c *cursor) build(p plan, terms []int) (bool, error) {
 			return false, c.end()
 		}
 		shows := append([]shower{}, c.show...)
-		x.batches, x.show, x.first = append(x.batches, c.batch), append(x.show, shows), append(x.first, row)
+		x.batches, x.show, x.spans, x.first = append(x.batches, c.batch), append(x.show, shows), append(x.spans, c.spans), append(x.first, row)
 		c.batch = nil // the index has it
 		for i := range c.count {
 			var h maphash.Hash
@@ -155,5 +156,5 @@ func (c *cursor) follow(row int32) {
 			high = m
 		}
 	}
-	c.show, c.row = x.show[low], int(row-x.first[low])
+	c.show, c.spans, c.row = x.show[low], x.spans[low], int(row-x.first[low])
 }
