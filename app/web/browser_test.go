@@ -32,6 +32,8 @@ func pageList(s *site) []struct{ name, path string } {
 	return []struct{ name, path string }{
 		{"dashboard", "/"},
 		{"alerts", "/alerts"},
+		{"search", "/search?q=shop"},
+		{"about", "/about"},
 		{"not-found", "/nowhere"},
 	}
 }

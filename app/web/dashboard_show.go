@@ -110,7 +110,7 @@ func summaryFigures(sum control.Summary) []components.Figure {
 	return []components.Figure{
 		failing, active, runs,
 		{Label: "Rows, 24 h", Value: components.Short(sum.RowsSynced24h), Note: components.Short(sum.RowsSynced) + " in all kept runs", Icon: "trending-up"},
-		{Label: "Runs that succeed", Value: strconv.FormatFloat(sum.Uptime7d, 'f', -1, 64) + " %", Note: "in the last 7 days", Icon: "heartbeat"},
+		{Label: "Success rate", Value: strconv.FormatFloat(sum.Uptime7d, 'f', -1, 64) + " %", Note: "in the last 7 days", Icon: "heartbeat"},
 	}
 }
 

@@ -198,8 +198,7 @@
     var data = heads.map(function (_, i) {
       return lines.map(function (r) { return Number(r.children[i].dataset.value); });
     });
-    var style = getComputedStyle(doc.documentElement);
-    var ink = style.getPropertyValue("--tblr-secondary-color").trim(), grid = style.getPropertyValue("--tblr-border-color").trim();
+    var style = getComputedStyle(box), ink = style.color, grid = style.borderTopColor;
     var dark = doc.documentElement.getAttribute("data-bs-theme") === "dark";
     var colours = dark ? ["#2dd4bf", "#f87171", "#93c5fd"] : ["#0f766e", "#c81e1e", "#1d4ed8"];
     var height = Number(box.dataset.height) || 200;

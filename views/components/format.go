@@ -53,15 +53,16 @@ func Bytes(n int64) string {
 	return three(f, false) + " TB"
 }
 
-// three writes a number with three significant digits.
+// three writes a number with at most three significant digits.
 func three(f float64, whole bool) string {
+	places := 2
 	switch {
 	case whole || f >= 99.95:
 		return strconv.FormatFloat(math.Round(f), 'f', -1, 64)
 	case f >= 9.995:
-		return strconv.FormatFloat(f, 'f', 1, 64)
+		places = 1
 	}
-	return strconv.FormatFloat(f, 'f', 2, 64)
+	return strings.TrimSuffix(strings.TrimRight(strconv.FormatFloat(f, 'f', places, 64), "0"), ".")
 }
 
 // Duration writes how long something took: 340 ms, 12.3 s, 4 min 5 s, 2 h 10 min, 3 d 4 h.
