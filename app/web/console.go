@@ -47,10 +47,20 @@ func (c *console) handler() http.Handler {
 
 // has says whether there is a page at an address.
 func (c *console) has(path string) bool {
+	_, ok := c.route(path)
+	return ok
+}
+
+// route is the page at an address.
+func (c *console) route(path string) (route, bool) {
 	if path == "/" {
 		path = "/{$}"
 	}
-	return slices.ContainsFunc(c.routes, func(rt route) bool { return rt.method == http.MethodGet && rt.path == path })
+	at := slices.IndexFunc(c.routes, func(rt route) bool { return rt.method == http.MethodGet && rt.path == path })
+	if at < 0 {
+		return route{}, false
+	}
+	return c.routes[at], true
 }
 
 // errNoPage is an address that leads nowhere.

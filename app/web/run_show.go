@@ -188,9 +188,13 @@ func splitHint(text string) (message, hint string) {
 		case '(':
 			depth--
 		}
-		if depth == 0 && rest[i-1] == ' ' {
+		if depth > 0 {
+			continue
+		}
+		if rest[i-1] == ' ' {
 			return strings.TrimSpace(rest[:i]), rest[i+1:]
 		}
+		break
 	}
 	return text, ""
 }
