@@ -31,7 +31,7 @@ type API struct {
 	Started time.Time
 	Ready   func() bool // false until the services run, and while they stop
 
-	batches *semaphore.Weighted // bytes of rows that are on their way into tables
+	bodies *semaphore.Weighted // bytes of bodies of Tables that are in memory
 }
 
 // route is one path with what it takes and gives.
@@ -112,6 +112,11 @@ func (a *API) serveAs(f form, w http.ResponseWriter, r *http.Request, rt route) 
 		}
 	}
 	c := &call{API: a, w: w, r: r.WithContext(ctx), ctx: ctx}
+	defer func() {
+		if c.leave != nil {
+			c.leave()
+		}
+	}()
 	data, err := rt.handler(c)
 	if err == nil {
 		err = c.err()

@@ -28,6 +28,7 @@ type call struct {
 	ctx     context.Context
 	faults  []model.FieldError
 	ignored []string
+	leave   func() // when it is over; nil: nothing to do
 }
 
 func (c *call) fault(field, message string) {

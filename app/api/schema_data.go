@@ -30,11 +30,6 @@ func schemaDataPost(c *call) (any, error) {
 		return nil, err
 	}
 	table := c.r.PathValue("table")
-	leave, err := c.enter()
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
 	body, err := c.body()
 	if err != nil {
 		return nil, err

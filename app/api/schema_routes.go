@@ -51,17 +51,17 @@ const (
 	// maxTableBody bounds a body, both as it comes and unpacked. A schema of 65,536
 	// columns is within it.
 	maxTableBody = 32 << 20
-	// maxBatches bounds the bodies of rows that are in memory at a time.
-	maxBatches = 2 * maxTableBody
-	// batchWait is how long a body of rows waits for others to be done.
-	batchWait = 20 * time.Second
+	// maxBodies bounds the bodies that are in memory at a time.
+	maxBodies = 2 * maxTableBody
+	// bodyWait is how long a body waits for others to be done.
+	bodyWait = 20 * time.Second
 	// minPacked is the least answer that is packed.
 	minPacked = 1024
 )
 
 // Tables is the whole of /schema, /data and /dbg.
 func (a *API) Tables() http.Handler {
-	a.batches = semaphore.NewWeighted(maxBatches)
+	a.bodies = semaphore.NewWeighted(maxBodies)
 	methods := map[string]map[string]route{}
 	for _, rt := range tableRoutes() {
 		if methods[rt.path] == nil {
@@ -217,6 +217,9 @@ var (
 
 // body reads the whole body, unpacked, within the bound.
 func (c *call) body() ([]byte, error) {
+	if err := c.enter(); err != nil {
+		return nil, err
+	}
 	var in io.Reader = c.r.Body
 	switch encoding := c.r.Header.Get("Content-Encoding"); strings.ToLower(encoding) {
 	case "", "identity":
@@ -229,15 +232,35 @@ func (c *call) body() ([]byte, error) {
 	default:
 		return nil, &schema.Error{Class: schema.Invalid, Message: "Bad request: the content encoding " + strconv.Quote(encoding) + " is not known, gzip is"}
 	}
-	var b bytes.Buffer
-	n, err := io.Copy(&b, io.LimitReader(in, maxTableBody+1))
+	var whole pieces
+	n, err := io.Copy(&whole, io.LimitReader(in, maxTableBody+1))
 	if err != nil {
 		return nil, badBody(err)
 	}
 	if n > maxTableBody {
 		return nil, errUnpacked
 	}
-	return b.Bytes(), nil
+	return bytes.Join(whole, nil), nil
+}
+
+// pieces are what was read so far: a body that is too long has taken no more
+// than its bound.
+type pieces [][]byte
+
+const pieceSize = 1 << 20
+
+func (p *pieces) Write(data []byte) (int, error) {
+	for rest := data; len(rest) > 0; {
+		last := len(*p) - 1
+		if last < 0 || len((*p)[last]) == cap((*p)[last]) {
+			*p = append(*p, make([]byte, 0, min(pieceSize, 32<<10<<len(*p))))
+			continue
+		}
+		piece := (*p)[last]
+		n := min(len(rest), cap(piece)-len(piece))
+		(*p)[last], rest = append(piece, rest[:n]...), rest[n:]
+	}
+	return len(data), nil
 }
 
 // badBody is a body that breaks off or is not what it says.
@@ -248,16 +271,18 @@ func badBody(err error) error {
 	return &schema.Error{Class: schema.Invalid, Message: "Bad request: failed to read request body"}
 }
 
-// enter waits for room in memory for a body of rows; leave gives it back.
-func (c *call) enter() (leave func(), err error) {
+// enter waits for room in memory for a body; it is given back when the request
+// has been answered.
+func (c *call) enter() error {
 	n := int64(maxTableBody)
 	if c.r.ContentLength >= 0 && c.r.Header.Get("Content-Encoding") == "" {
 		n = min(n, c.r.ContentLength)
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, batchWait)
+	ctx, cancel := context.WithTimeout(c.ctx, bodyWait)
 	defer cancel()
-	if err := c.batches.Acquire(ctx, n); err != nil {
-		return nil, errBusy
+	if err := c.bodies.Acquire(ctx, n); err != nil {
+		return errBusy
 	}
-	return func() { c.batches.Release(n) }, nil
+	c.leave = func() { c.bodies.Release(n) }
+	return nil
 }
