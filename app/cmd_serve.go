@@ -32,6 +32,8 @@ const (
 	// is a little after the start.
 	retainEvery = 6 * time.Hour
 	retainFirst = 2 * time.Minute
+	// tendEvery is how often the warehouse's tables are looked at for due jobs.
+	tendEvery = time.Minute
 )
 
 func (env *environment) serveCommand() *cobra.Command {
@@ -152,7 +154,8 @@ func (env *environment) services(ctx context.Context, d *data) *sync.WaitGroup {
 	var services sync.WaitGroup
 	for name, run := range map[string]func(context.Context) error{
 		"schedule": starter.Run, "notifications": courier.Run, "retention": func(ctx context.Context) error { d.retain(ctx); return nil },
-		"backups": func(ctx context.Context) error { d.backups(ctx, env.Now); return nil },
+		"warehouse": func(ctx context.Context) error { d.tend(ctx); return nil },
+		"backups":   func(ctx context.Context) error { d.backups(ctx, env.Now); return nil },
 	} {
 		services.Go(func() {
 			if err := run(ctx); err != nil {
@@ -161,6 +164,13 @@ func (env *environment) services(ctx context.Context, d *data) *sync.WaitGroup {
 		})
 	}
 	return &services
+}
+
+// tend does the due jobs of the warehouse's tables, again and again.
+func (d *data) tend(ctx context.Context) {
+	ticker := time.NewTicker(tendEvery)
+	defer ticker.Stop()
+	d.TendWarehouse(ctx, ticker.C)
 }
 
 // retain removes what is no longer kept, again and again.
