@@ -4,6 +4,7 @@ import (
 	"arus/app/auth"
 	"arus/app/control"
 	"arus/app/model"
+	"arus/app/transform"
 )
 
 // routes is every path of the API: who may, what is done, what goes in and
@@ -74,6 +75,7 @@ func routes() []route {
 		{"DELETE", "/api/pipelines/{id}/watermarks", auth.RunPipelines, watermarkReset, "Read a table, or all, from the beginning next time", "table", nil, deletedAnswer{}},
 		{"GET", "/api/pipelines/{id}/scripts", auth.Read, scriptList, "The scripts of a pipeline", paging, nil, scriptPage{}},
 		{"POST", "/api/pipelines/{id}/scripts", auth.EditScripts, scriptCreate, "Store a script", "", scriptBody{}, scriptItem{}},
+		{"POST", "/api/pipelines/{id}/transforms/preview", auth.ProbeConnections, transformPreview, "What steps make of a table's first rows; nothing is written", "", transformPreviewBody{}, transform.Preview{}},
 		{"POST", "/api/pipelines/{id}/scripts/test", auth.EditScripts, scriptTest, "Run a script over given rows; nothing is stored", "", scriptTestBody{}, control.ScriptTest{}},
 		{"GET", "/api/pipelines/{id}/scripts/{script_id}", auth.Read, scriptGet, "A script", "", nil, scriptItem{}},
 		{"PUT", "/api/pipelines/{id}/scripts/{script_id}", auth.EditScripts, scriptUpdate, "Change a script", "", scriptBody{}, scriptItem{}},
@@ -101,7 +103,10 @@ func routes() []route {
 		{"GET", "/api/dashboard/recent-runs", auth.Read, dashboardRecent, "The newest runs", "limit", nil, []recentRun{}},
 		{"GET", "/api/dag", auth.Read, dagGet, "What flows from where to where", "pipeline_id", nil, []dagPipeline{}},
 		{"GET", "/api/events", auth.Read, eventStream, "Events as they happen (server-sent events)", "last_event_id", nil, nil},
-		{"POST", "/api/query", auth.ReadRows, queryPost, "Ask the built-in warehouse in SQL", "", queryBody{}, control.Rows{}},
+		{"POST", "/api/warehouse/query", auth.ReadRows, queryPost, "Ask the built-in warehouse in SQL: some rows, or by format or Accept all of them as NDJSON, CSV or Arrow", "", queryBody{}, control.Rows{}},
+		{"GET", "/api/warehouse/views", auth.Read, viewList, "The views of the built-in warehouse", "", nil, []viewItem{}},
+		{"POST", "/api/warehouse/views", auth.EditWarehouse, viewSet, "Store a view", "", viewItem{}, viewItem{}},
+		{"DELETE", "/api/warehouse/views/{name}", auth.EditWarehouse, viewDrop, "Remove a view", "", nil, deletedAnswer{}},
 
 		{"GET", "/api/notifications/targets", auth.Read, targetList, "The notification targets, without secrets", "", nil, []targetItem{}},
 		{"POST", "/api/notifications/targets", auth.EditNotifications, targetCreate, "Store a notification target", "", targetBody{}, targetItem{}},

@@ -193,7 +193,7 @@ func (h *house) sums() string {
 func (h *house) rows(sql string) []string {
 	h.t.Helper()
 	body, _ := json.Marshal(map[string]any{"sql": sql})
-	text := h.do("POST", "/api/query", string(body))
+	text := h.do("POST", "/api/warehouse/query", string(body))
 	var answer struct{ Data control.Rows }
 	if err := json.Unmarshal([]byte(text), &answer); err != nil {
 		h.t.Fatal(err)

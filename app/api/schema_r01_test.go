@@ -254,7 +254,7 @@ func TestR13DeletedColumns(t *testing.T) {
 	h.refused("PUT", at+"fare", `{}`, absent, "Column does not exist")
 	h.refused("GET", at+"status/enum-cases", "", absent, "Bad request: column does not exist")
 	h.refused("PUT", "/schema/tables/trips", h.edited("trips", 4, "deleted", false), conflict, "Reusing column id not allowed")
-	if status, _, text := h.send(request{method: "POST", path: "/api/query", body: `{"sql":"SELECT fare FROM trips"}`}); status != http.StatusUnprocessableEntity || !strings.Contains(text, "fare") {
+	if status, _, text := h.send(request{method: "POST", path: "/api/warehouse/query", body: `{"sql":"SELECT fare FROM trips"}`}); status != http.StatusUnprocessableEntity || !strings.Contains(text, "fare") {
 		t.Errorf("a deleted column: %d %s", status, text)
 	}
 	if got := h.upsert("trips", sent{0, codeUint32, 0, []any{int(ago(0))}}, sent{1, codeInt64, 0, []any{2}}, sent{4, codeFloat32, 0, []any{9.5}}, sent{5, codeInt32, 0, []any{1}}); got != "0 1 0" {

@@ -203,7 +203,7 @@ func (h *house) read(sql string) map[string]string {
 			Rows    [][]any
 		}
 	}
-	if err := json.Unmarshal([]byte(h.do("POST", "/api/query", string(body))), &answer); err != nil || len(answer.Data.Rows) != 1 {
+	if err := json.Unmarshal([]byte(h.do("POST", "/api/warehouse/query", string(body))), &answer); err != nil || len(answer.Data.Rows) != 1 {
 		h.t.Fatalf("EXPLAIN %s: %v %+v", sql, err, answer)
 	}
 	out := map[string]string{}
@@ -406,7 +406,7 @@ func TestR38FilesThatDisagreeAreAnError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	status, _, text := h.send(request{method: "POST", path: "/api/query", body: `{"sql":"SELECT * FROM cities"}`})
+	status, _, text := h.send(request{method: "POST", path: "/api/warehouse/query", body: `{"sql":"SELECT * FROM cities"}`})
 	if status < 400 || strings.Contains(text, `"rows"`) {
 		t.Errorf("%d %s", status, text)
 	}
@@ -441,7 +441,7 @@ func TestR40QueriesAreChecked(t *testing.T) {
 		"SELECT count(*) FROM trips GROUP BY elsewhere.id": "elsewhere",
 	} {
 		body, _ := json.Marshal(map[string]any{"sql": sql})
-		if status, _, text := h.send(request{method: "POST", path: "/api/query", body: string(body)}); status < 400 || status >= 500 || !strings.Contains(text, names) {
+		if status, _, text := h.send(request{method: "POST", path: "/api/warehouse/query", body: string(body)}); status < 400 || status >= 500 || !strings.Contains(text, names) {
 			t.Errorf("%q: %d %s", sql, status, text)
 		}
 	}

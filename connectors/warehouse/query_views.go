@@ -106,10 +106,7 @@ func balanced(tokens []token) bool {
 
 // DropView removes a view.
 func (s *Store) DropView(_ context.Context, name string) error {
-	if err := checkName("drop the view", name); err != nil {
-		return err
-	}
-	if _, err := os.Stat(s.viewFile(name)); err != nil {
+	if _, err := os.Stat(s.viewFile(name)); err != nil || !schema.ValidName(name) {
 		return &connectors.Error{Kind: connectors.KindNotFound, Op: "drop the view", Object: name, Err: errors.New("there is no such view")}
 	}
 	if err := s.fs.Remove(s.viewFile(name)); err != nil {
