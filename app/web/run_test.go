@@ -202,3 +202,53 @@ func (s *site) idle() {
 		}
 	}
 }
+
+func TestPipelineChanges(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.fill()
+	viewer, editor := s.client(model.RoleViewer), s.client(model.RoleEditor)
+	at := "/pipelines/" + s.pipeline.ID
+	_, text := s.get(viewer, at+"/tables")
+	contains(t, "the tables", text, "orders", "orders", "incremental")
+	lacks(t, "the tables for a viewer", text, "Change the tables")
+	keys := []string{s.pipeline.Tables[0].Key(), s.pipeline.Tables[1].Key()}
+	_, text = s.post(editor, at+"/tables", url.Values{"table": keys, "sync_mode": {"full_refresh"}, "enabled": {"false"}})
+	contains(t, "after the change", text, "2 tables changed", "disabled", "full refresh")
+	p, err := s.service.Pipeline(s.admin, s.pipeline.ID)
+	s.must(err)
+	for i, table := range p.Tables {
+		if changed := i < 2; (table.SyncMode == model.ModeFullRefresh) != changed || table.Enabled == changed || table.TargetTable != s.pipeline.Tables[i].TargetTable {
+			t.Errorf("table %d: %+v", i, table)
+		}
+	}
+	if status, text := s.post(editor, at+"/tables", url.Values{"enabled": {"true"}}); status != http.StatusUnprocessableEntity || !strings.Contains(text, "No table is ticked") {
+		t.Errorf("nothing ticked: %d", status)
+	}
+	if status, _ := s.post(viewer, at+"/tables", url.Values{"table": keys, "enabled": {"true"}}); status != http.StatusForbidden {
+		t.Errorf("a viewer changes tables: %d", status)
+	}
+
+	form := settingValues(p)
+	form.Set("schedule", "61 * * * *")
+	status, text := s.post(editor, at+"/settings", form)
+	if contains(t, "a wrong schedule", text, "is-invalid", "is not a number from 0 to 59"); status != http.StatusUnprocessableEntity {
+		t.Errorf("a wrong schedule: %d", status)
+	}
+	form.Set("schedule", "30 3 * * *")
+	form.Set("options.timezone", "Europe/Berlin")
+	form.Set("options.policies.date", "fail")
+	form.Set("depends_on", s.failed.ID)
+	_, text = s.post(editor, at+"/settings", form)
+	contains(t, "the settings", text, "The settings are saved", "every day at 03:30")
+	if n := strings.Count(text[strings.Index(text, `id="next"`):], "<li>"); n < 5 {
+		t.Errorf("%d next runs", n)
+	}
+	after, err := s.service.Pipeline(s.admin, s.pipeline.ID)
+	s.must(err)
+	if after.Schedule != "30 3 * * *" || after.Options.Timezone != "Europe/Berlin" || after.Options.Policies.Date != model.PolicyFail || after.DependsOn != s.failed.ID || len(after.Tables) != len(p.Tables) {
+		t.Errorf("the pipeline: %+v", after)
+	}
+	_, text = s.get(viewer, at+"/settings?part=next&schedule=every+5m")
+	contains(t, "the next runs", text, "every 5 minutes", "<li>")
+}
