@@ -248,7 +248,8 @@ type cursor struct {
 	row     int // in the batch
 	ended   bool
 
-	text    string // of the plan before
+	text    string // of the plan
+	plan    plan
 	repeats int
 	index   *hashIndex
 	chain   int32 // the row of the index that is current
@@ -265,11 +266,12 @@ func (c *cursor) Filter(_ int, text string, args []vtab.Value) error {
 	if err := c.end(); err != nil {
 		return err
 	}
-	p, err := parsePlan(text)
-	if err != nil {
-		return err
-	}
-	if text != c.text {
+	if text != c.text || c.repeats == 0 {
+		p, err := parsePlan(text)
+		if err != nil {
+			return err
+		}
+		c.plan = p
 		c.index.release()
 		c.text, c.repeats, c.index = text, 0, nil
 		c.columns, c.place = nil, make([]int, len(c.table.ids))
@@ -281,6 +283,7 @@ func (c *cursor) Filter(_ int, text string, args []vtab.Value) error {
 			}
 		}
 	}
+	p := c.plan
 	c.repeats++
 	c.ended = false
 	if done, err := c.lookup(p, args); done || err != nil {
