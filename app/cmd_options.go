@@ -24,6 +24,7 @@ type optionFlags struct {
 	chunkRows, letters           int64
 	letterShare                  float64
 	nullWatermark                string
+	transformErrors              string
 }
 
 func (o *optionFlags) add(cmd *cobra.Command) {
@@ -45,6 +46,7 @@ func (o *optionFlags) add(cmd *cobra.Command) {
 	f.IntVar(&o.parallel, "parallel", 0, "tables and chunks at a time (default 2)")
 	f.Int64Var(&o.chunkRows, "chunk-rows", 0, "rows of a chunk of a first load or full refresh (default 500000)")
 	f.DurationVar(&o.lookback, "lookback", 0, "read again rows up to this much older than the newest one copied, for transactions that commit late")
+	f.StringVar(&o.transformErrors, "transform-errors", "", "rows that a transform step fails on: dead_letter or fail (default dead_letter)")
 	f.StringVar(&o.nullWatermark, "null-watermark", "", "rows whose watermark column is null: include or skip (default include)")
 	f.Int64Var(&o.letters, "max-dead-letters", 0, "how many rows of a table may become dead letters before it fails instead (default 10000)")
 	f.Float64Var(&o.letterShare, "max-dead-letter-share", 0, "the `share` of a table's rows that may become dead letters, 0 to 1")
@@ -94,6 +96,9 @@ func (o *optionFlags) apply(cmd *cobra.Command, to *model.PipelineOptions) {
 	if given("null-watermark") {
 		to.NullWatermark = model.NullWatermark(o.nullWatermark)
 	}
+	if given("transform-errors") {
+		to.TransformErrors = model.TransformErrors(o.transformErrors)
+	}
 	if given("max-dead-letters") {
 		to.DeadLetters.MaxRows = o.letters
 	}
@@ -124,19 +129,20 @@ func (o *optionFlags) limits(cmd *cobra.Command) (retries, timeout *int) {
 }
 
 // tableFlags are settings of single tables: TABLE=VALUE.
-type tableFlags struct{ softColumn, soft, deletes map[string]string }
+type tableFlags struct{ softColumn, soft, deletes, transform map[string]string }
 
 func (t *tableFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringToStringVar(&t.softColumn, "soft-delete-column", nil, "the column by which the source marks rows as deleted: `TABLE=COLUMN`")
 	f.StringToStringVar(&t.soft, "soft-delete", nil, "what becomes of marked rows: `TABLE=keep` or remove")
+	f.StringToStringVar(&t.transform, "transform", nil, "the steps between extract and load, from a JSON file: `TABLE=FILE`, or TABLE= for none")
 	f.StringToStringVar(&t.deletes, "table-deletes", nil, "what becomes of rows that vanish from one table: `TABLE=ignore`, delete or mark")
 }
 
 // choices are all tables of the pipeline with what was given for them; nil
 // without anything.
-func (t *tableFlags) choices(p model.Pipeline) (*[]control.TableChoice, error) {
-	if len(t.softColumn)+len(t.soft)+len(t.deletes) == 0 {
+func (t *tableFlags) choices(env *environment, p model.Pipeline) (*[]control.TableChoice, error) {
+	if len(t.softColumn)+len(t.soft)+len(t.deletes)+len(t.transform) == 0 {
 		return nil, nil
 	}
 	known := map[string]bool{}
@@ -156,8 +162,15 @@ func (t *tableFlags) choices(p model.Pipeline) (*[]control.TableChoice, error) {
 			mode := model.DeleteMode(v)
 			list[i].Deletes = &mode
 		}
+		if file, ok := t.transform[key]; ok {
+			steps, err := env.stepsFile(file)
+			if err != nil {
+				return nil, err
+			}
+			list[i].Transform = &steps
+		}
 	}
-	for _, given := range []map[string]string{t.softColumn, t.soft, t.deletes} {
+	for _, given := range []map[string]string{t.softColumn, t.soft, t.deletes, t.transform} {
 		for key := range given {
 			if !known[key] {
 				return nil, &usageError{fmt.Errorf("pipeline %q has no table %q", p.Name, key)}
@@ -187,7 +200,7 @@ func (env *environment) pipelineEdit() *cobra.Command {
 				if cmd.Flags().Changed("schedule") {
 					in.Schedule = &options.schedule
 				}
-				if in.Choices, err = tables.choices(p); err != nil {
+				if in.Choices, err = tables.choices(env, p); err != nil {
 					return err
 				}
 				if p, err = d.UpdatePipeline(cmd.Context(), p.ID, in); err != nil {
