@@ -46,6 +46,7 @@ func pageList(s *site) []struct{ name, path string } {
 		{"pipeline-schema-changes", "/pipelines/" + s.pipeline.ID + "/schema-changes"},
 		{"pipeline-watermarks", "/pipelines/" + s.pipeline.ID + "/watermarks"},
 		{"pipeline-tables", "/pipelines/" + s.pipeline.ID + "/tables"},
+		{"pipeline-transforms", "/pipelines/" + s.pipeline.ID + "/transforms"},
 		{"pipeline-settings", "/pipelines/" + s.pipeline.ID + "/settings"},
 		{"pipeline-backfill", "/pipelines/" + s.pipeline.ID + "/backfill"},
 		{"not-found", "/nowhere"},

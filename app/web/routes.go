@@ -47,6 +47,8 @@ func routes() []route {
 		{"POST", "/pipelines/{id}/clone", auth.EditPipelines, pipelineClone},
 		{"GET", "/pipelines/{id}/delete", auth.EditPipelines, pipelineDeletePage},
 		{"POST", "/pipelines/{id}/delete", auth.EditPipelines, pipelineDelete},
+		{"GET", "/pipelines/{id}/transforms", auth.Read, transformShow},
+		{"POST", "/pipelines/{id}/transforms", auth.EditPipelines, transformEdit},
 		{"GET", "/pipelines/{id}/settings", auth.Read, pipelineSettingsPage},
 		{"POST", "/pipelines/{id}/settings", auth.EditPipelines, pipelineSettings},
 		{"GET", "/pipelines/{id}/dead-letters", auth.ReadRows, letterList},

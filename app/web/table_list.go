@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -40,7 +41,7 @@ func (v *visit) tables(status int, query string, f components.Form) error {
 		}
 		mark := values[t.Key()]
 		row := pages.TableRow{
-			Key: t.Key(), Target: targets[t.Key()], Mode: string(t.SyncMode), Load: string(t.LoadMode), Watermark: t.WatermarkColumn,
+			Key: t.Key(), Target: targets[t.Key()] + "." + cmp.Or(t.TargetTable, t.SourceTable), Mode: string(t.SyncMode), Load: string(t.LoadMode), Watermark: t.WatermarkColumn,
 			KeyColumns: strings.Join(t.KeyColumns, ", "), Value: mark.Value, Enabled: t.Enabled, Steps: stepCount(t.TransformConfig),
 		}
 		if row.Watermark == "" && mark.Column != "" {
