@@ -33,7 +33,7 @@ type Stdio struct {
 
 // Main runs one command line and returns its exit code. The first SIGINT or
 // SIGTERM ends the work at its next checkpoint, the second ends the process.
-func Main(ctx context.Context, args []string, stdio Stdio) int {
+func Main(ctx context.Context, args []string, stdio Stdio) (code int) {
 	if code, ok := script.Launched(args, stdio.Err); ok {
 		return code
 	}
@@ -54,6 +54,11 @@ func Main(ctx context.Context, args []string, stdio Stdio) int {
 		}
 	}()
 	env := &environment{Stdio: stdio, Registry: all.Registry(), Getenv: os.Getenv, Now: time.Now}
+	defer func() {
+		if cause := recover(); cause != nil {
+			code = env.crashed(args, cause)
+		}
+	}()
 	root := newRoot(env)
 	root.SetArgs(args)
 	err := root.ExecuteContext(auth.WithActor(ctx, auth.CLI(env.person())))

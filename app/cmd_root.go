@@ -31,7 +31,7 @@ ClickHouse or the warehouse built into it, and keeps them fresh: no row lost, no
 		env.runCommand(), env.runsCommand(), env.rebuildCommand(), env.lettersCommand(), env.driftCommand(), env.qualityCommand(), env.queryCommand(), env.versionCommand(),
 		env.serveCommand(), env.transformCommand(), env.scriptCommand(), env.scheduleCommand(), env.notifyCommand(), env.userCommand(), env.tokenCommand(), env.settingsCommand(), env.keyCommand(),
 	)
-	root.AddCommand(env.exportCommand(), env.planCommand(), env.applyCommand(), env.backupCommand(), env.restoreCommand())
+	root.AddCommand(env.exportCommand(), env.planCommand(), env.applyCommand(), env.backupCommand(), env.restoreCommand(), env.importCommand(), env.doctorCommand(), env.healthcheckCommand())
 	usageArgs(root)
 	return root
 }
