@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"time"
 
@@ -275,7 +276,7 @@ func sizeOf(dir string) (n int64, err error) {
 	return n, err
 }
 
-// answer is how long a query took and a sum of its rows.
+// answer is how much processor time a query took and a sum of its rows.
 type answer struct {
 	seconds float64
 	rows    int64
@@ -305,7 +306,8 @@ func (a *answer) add(row []any) {
 const summedRows = 100_000 // a sum of more would measure itself
 
 func askPlain(ctx context.Context, c *lite.Conn, sql string) (a answer, err error) {
-	began := time.Now()
+	runtime.GC()
+	began := ownSeconds()
 	rows, err := c.Query(ctx, sql)
 	if err != nil {
 		return a, err
@@ -326,12 +328,13 @@ func askPlain(ctx context.Context, c *lite.Conn, sql string) (a answer, err erro
 		}
 	}
 	err = errors.Join(rows.Err(), rows.Close())
-	a.seconds = time.Since(began).Seconds()
+	a.seconds = ownSeconds() - began
 	return a, err
 }
 
 func askWarehouse(ctx context.Context, dir, sql string) (a answer, err error) {
-	began := time.Now()
+	runtime.GC()
+	began := ownSeconds()
 	rows, err := warehouse.Query(ctx, dir, sql, warehouse.QueryOptions{})
 	if err != nil {
 		return a, err
@@ -348,7 +351,7 @@ func askWarehouse(ctx context.Context, dir, sql string) (a answer, err error) {
 		}
 	}
 	err = errors.Join(rows.Err(), rows.Close())
-	a.seconds = time.Since(began).Seconds()
+	a.seconds = ownSeconds() - began
 	return a, err
 }
 
@@ -389,51 +392,49 @@ func warehouseQueries(ctx context.Context, b *bench) (*job, error) {
 	b.say("archive %.1f MB: %.2f of sorted zstd Parquet (at most 1.3), %.2f of SQLite (at most 0.35)",
 		float64(archive)/1e6, float64(archive)/float64(parquetSize), float64(archive)/float64(sqliteSize))
 	asked := questions(first + 15*86400)
-	answers := make([]answer, len(asked))
 	var failures []error
-	ratios := make([][]float64, len(asked))
-	ask := func(one func(sql string) (answer, error), done func(i int, a answer)) (sample, error) {
-		s := sample{Load: loadAverage()}
-		began := time.Now()
-		for i, q := range asked {
-			a, err := one(q.sql)
-			if err != nil {
-				return s, fmt.Errorf("%s: %w", q.name, err)
-			}
-			done(i, a)
-		}
-		s.Seconds = time.Since(began).Seconds()
-		return s, nil
-	}
+	ratios := make([]float64, len(asked))
 	return &job{
-		rows: rows, idle: true,
-		floors: []contender{{
-			name: "plain SQLite, the same rows",
-			run: func(ctx context.Context) (sample, error) {
-				return ask(func(sql string) (answer, error) { return askPlain(ctx, plain, sql) }, func(i int, a answer) { answers[i] = a })
-			},
-		}},
+		rows: rows, idle: true, runs: 1,
 		arus: contender{
 			name: "arus",
 			run: func(ctx context.Context) (sample, error) {
-				return ask(func(sql string) (answer, error) { return askWarehouse(ctx, dir, sql) }, func(i int, a answer) {
-					want, q := answers[i], asked[i]
-					if a.rows != want.rows || a.rows <= summedRows && a.sum != want.sum {
-						failures = append(failures, fmt.Errorf("%s: %d rows that are not SQLite's %d", q.name, a.rows, want.rows))
+				s := sample{Load: loadAverage()}
+				for i, q := range asked {
+					// In turn, so that other people's work shows in both; the best of each counts.
+					var best, floor answer
+					for turn := range b.options.runs {
+						want, err := askPlain(ctx, plain, q.sql)
+						if err != nil {
+							return s, fmt.Errorf("%s: %w", q.name, err)
+						}
+						got, err := askWarehouse(ctx, dir, q.sql)
+						if err != nil {
+							return s, fmt.Errorf("%s: %w", q.name, err)
+						}
+						if got.rows != want.rows || got.rows <= summedRows && got.sum != want.sum {
+							failures = append(failures, fmt.Errorf("%s: %d rows that are not SQLite's %d", q.name, got.rows, want.rows))
+						}
+						if turn == 0 || want.seconds < floor.seconds {
+							floor = want
+						}
+						if turn == 0 || got.seconds < best.seconds {
+							best = got
+						}
 					}
-					ratio := want.seconds / a.seconds
-					ratios[i] = append(ratios[i], ratio)
-					b.say("%-24s SQLite %7.3f s, warehouse %7.3f s: %6.1f times as fast (at least %.2f)", q.name, want.seconds, a.seconds, ratio, q.least)
-				})
+					s.Seconds += best.seconds
+					ratios[i] = floor.seconds / best.seconds
+					b.say("%-24s SQLite %7.3f s, warehouse %7.3f s: %6.1f times as fast (at least %.2f)", q.name, floor.seconds, best.seconds, ratios[i], q.least)
+				}
+				return s, nil
 			},
 			check: func(context.Context) error { return errors.Join(failures...) },
 		},
 		end: func(ctx context.Context) error {
 			err := plain.Close()
 			for i, q := range asked {
-				slices.Sort(ratios[i])
-				if n := len(ratios[i]); n > 0 && ratios[i][n/2] < q.least {
-					err = errors.Join(err, fmt.Errorf("%s: %.2f times as fast as SQLite, and at least %.2f is wanted", q.name, ratios[i][n/2], q.least))
+				if ratios[i] < q.least {
+					err = errors.Join(err, fmt.Errorf("%s: %.2f times as fast as SQLite, and at least %.2f is wanted", q.name, ratios[i], q.least))
 				}
 			}
 			if float64(archive) > 1.3*float64(parquetSize) || float64(archive) > 0.35*float64(sqliteSize) {
