@@ -28,7 +28,7 @@ ClickHouse or the warehouse built into it, and keeps them fresh: no row lost, no
 	root.AddCommand(
 		env.demoCommand(), env.syncCommand(), env.checkCommand(),
 		env.sourceCommand(), env.destinationCommand(), env.pipelineCommand(),
-		env.runCommand(), env.runsCommand(), env.rebuildCommand(), env.lettersCommand(), env.driftCommand(), env.qualityCommand(), env.queryCommand(), env.versionCommand(),
+		env.runCommand(), env.runsCommand(), env.rebuildCommand(), env.lettersCommand(), env.driftCommand(), env.qualityCommand(), env.queryCommand(), env.schemaCommand(), env.versionCommand(),
 		env.serveCommand(), env.transformCommand(), env.scriptCommand(), env.scheduleCommand(), env.notifyCommand(), env.userCommand(), env.tokenCommand(), env.settingsCommand(), env.keyCommand(),
 	)
 	root.AddCommand(env.exportCommand(), env.planCommand(), env.applyCommand(), env.backupCommand(), env.restoreCommand(), env.importCommand(), env.doctorCommand(), env.healthcheckCommand())

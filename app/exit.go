@@ -13,6 +13,7 @@ import (
 	"arus/app/model"
 	"arus/app/store"
 	"arus/connectors"
+	"arus/connectors/warehouse/schema"
 )
 
 // Exit codes of the program.
@@ -75,6 +76,9 @@ func exitCode(err error) int {
 		return exitEnvironment
 	}
 	if _, ok := errors.AsType[*control.InvalidError](err); ok {
+		return exitUsage
+	}
+	if _, ok := errors.AsType[*schema.Error](err); ok {
 		return exitUsage
 	}
 	for _, usage := range []error{store.ErrNotFound, store.ErrConflict, store.ErrInUse, store.ErrInvalid} {
