@@ -16,6 +16,7 @@ import (
 	"arus/app/engine"
 	"arus/app/model"
 	"arus/app/store"
+	"arus/app/transform"
 	"arus/connectors"
 )
 
@@ -455,6 +456,9 @@ func (im *importer) takeTables(p *model.Pipeline, src model.Source, row original
 				im.left("transform", name, "%s", said(faults))
 				out.TransformConfig = nil
 			}
+		}
+		if _, faults := transform.Parse(out.TransformConfig); len(faults) > 0 {
+			im.changed("transform", name, "taken as it is, but it does not run here until it is mended: %s", said(faults))
 		}
 		seen[out.Key()] = true
 		p.Tables = append(p.Tables, out)

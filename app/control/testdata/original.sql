@@ -39,7 +39,7 @@ INSERT INTO arus_config.pipelines (id, name, source_id, destination_id, schedule
   ('30000000-0000-4000-8000-000000000002', 'shop', '10000000-0000-4000-8000-000000000002', '20000000-0000-4000-8000-000000000001', 'manual', '30000000-0000-4000-8000-000000000001'),
   ('30000000-0000-4000-8000-000000000003', 'docs', '10000000-0000-4000-8000-000000000003', '20000000-0000-4000-8000-000000000001', 'nonsense', NULL);
 INSERT INTO arus_config.pipeline_tables (id, pipeline_id, source_table, source_schema, watermark_column, transform_config) VALUES
-  ('40000000-0000-4000-8000-000000000001', '30000000-0000-4000-8000-000000000001', 'customers', 'public', 'updated_at', '[{"type":"upper","config":{"fields":["name"]}}]'),
+  ('40000000-0000-4000-8000-000000000001', '30000000-0000-4000-8000-000000000001', 'customers', 'public', 'updated_at', '[{"type":"upper","config":{"columns":["name"]}}]'),
   ('40000000-0000-4000-8000-000000000002', '30000000-0000-4000-8000-000000000001', 'events', 'public', NULL, NULL),
   ('40000000-0000-4000-8000-000000000003', '30000000-0000-4000-8000-000000000001', 'sales.items', 'public', NULL, 'null'),
   ('40000000-0000-4000-8000-000000000004', '30000000-0000-4000-8000-000000000002', 'customers', 'public', NULL, NULL),
