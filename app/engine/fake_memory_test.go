@@ -52,7 +52,7 @@ type database struct {
 	pruned  time.Time
 }
 
-func (d *database) Holds() connectors.Holds { return d.holds }
+func (m *database) Holds() connectors.Holds { return m.holds }
 
 func newMemory() *database { return &database{tables: map[string]*memoryTable{}} }
 

@@ -143,8 +143,11 @@ func (l *load) finishFacts(ctx context.Context) error {
 	return l.parts.writeSorted(ctx, l.sort)
 }
 
-// sortedBatch is how many sorted rows become arrays at a time.
-const sortedBatch = 1 << 14
+// Bounds of the sorted rows that become arrays at a time.
+const (
+	sortedBatch = 1 << 14
+	sortedBytes = 4 << 20
+)
 
 // writeSorted writes a sorter's rows, whose keys begin with their day and whose
 // values are the number of their arrival and the row.
@@ -160,6 +163,7 @@ func (w *partWriter) writeSorted(ctx context.Context, s *sorter) error {
 	}()
 	cells := make([]cell, len(w.layout.columns))
 	var arrived []int64
+	size := 0
 	flush := func() error {
 		if len(arrived) == 0 {
 			return nil
@@ -172,7 +176,7 @@ func (w *partWriter) writeSorted(ctx context.Context, s *sorter) error {
 		}
 		err := w.write(ctx, arrays, len(arrived), arrived)
 		releaseAll(arrays)
-		arrived = arrived[:0]
+		arrived, size = arrived[:0], 0
 		return err
 	}
 	err := s.each(func(key, value []byte) error {
@@ -193,7 +197,7 @@ func (w *partWriter) writeSorted(ctx context.Context, s *sorter) error {
 			appendCell(build[id], cells[id])
 		}
 		arrived = append(arrived, int64(binary.LittleEndian.Uint64(value)))
-		if len(arrived) == sortedBatch {
+		if size += len(value); len(arrived) == sortedBatch || size >= sortedBytes {
 			return flush()
 		}
 		return nil

@@ -41,6 +41,7 @@ type partWriter struct {
 
 	columns []segment.Column
 	ids     []int
+	long    map[int]bool // places of the columns with long values
 	max     int64
 
 	out  file
@@ -56,7 +57,7 @@ type partWriter struct {
 }
 
 func newPartWriter(t table, l *layout, number func() int64) *partWriter {
-	w := &partWriter{table: t, layout: l, day: noDay, number: number, max: maxPartRows}
+	w := &partWriter{table: t, layout: l, day: noDay, number: number, long: map[int]bool{}, max: maxPartRows}
 	w.columns, w.ids = l.segmentColumns()
 	return w
 }
@@ -78,7 +79,7 @@ func (w *partWriter) start() error {
 	if err != nil {
 		return err
 	}
-	w.out, w.seg = f, segment.NewWriter(f, w.columns)
+	w.out, w.seg = f, segment.NewWriter(f, w.columns, w.long)
 	w.set.reset()
 	w.hash, w.last = false, w.last[:0]
 	w.order, w.times = w.order[:0], w.times[:0]
@@ -129,7 +130,7 @@ func (w *partWriter) write(ctx context.Context, arrays []arrow.Array, rows int, 
 		if err != nil {
 			return err
 		}
-		if from += n; w.seg.Rows() >= w.max {
+		if from += n; w.seg.Rows() >= w.max || w.seg.Full() {
 			if err := w.finish(ctx); err != nil {
 				return err
 			}

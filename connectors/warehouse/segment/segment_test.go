@@ -72,7 +72,7 @@ func batch(t testing.TB, columns []Column, rows [][]any) []arrow.Array {
 func file(t testing.TB, columns []Column, batches ...[]arrow.Array) ([]byte, Info) {
 	t.Helper()
 	var buf bytes.Buffer
-	w := NewWriter(&buf, columns)
+	w := NewWriter(&buf, columns, map[int]bool{})
 	for _, b := range batches {
 		if err := w.Write(t.Context(), b, nil); err != nil {
 			t.Fatal(err)
@@ -171,7 +171,7 @@ func TestRowsInAnotherOrder(t *testing.T) {
 	t.Parallel()
 	cols, want := columns(), rows(3000)
 	var buf bytes.Buffer
-	w := NewWriter(&buf, cols)
+	w := NewWriter(&buf, cols, map[int]bool{})
 	order := []int32{2999, 0, 17, 17, 1500}
 	if err := w.Write(t.Context(), batch(t, cols, want), order); err != nil {
 		t.Fatal(err)
