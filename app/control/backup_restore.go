@@ -41,7 +41,7 @@ type Restored struct {
 	CreatedAt time.Time `json:"created_at,omitzero"` // of the backup; zero: a copy of a state file does not say
 	Version   int64     `json:"state_version"`
 	Tables    int       `json:"warehouse_tables"`
-	Key       string    `json:"key"`             // from where: backup, kept, environment, none
+	Key       string    `json:"key"`             // from where: backup, kept, environment, none, not needed
 	Aside     string    `json:"aside,omitempty"` // where what was there went
 }
 
@@ -254,6 +254,7 @@ func restoreKey(ctx context.Context, opts RestoreOptions, r *Restored, replaceme
 	}
 	switch {
 	case len(secrets) == 0:
+		r.Key = "not needed"
 		return nil
 	case !opts.WithoutKey && inside:
 		return &InvalidError{What: "the restore", Faults: []model.FieldError{{Field: "passphrase", Message: "is needed: the backup holds its key, sealed by one"}}}
