@@ -59,7 +59,7 @@ func TestR3TheKindStays(t *testing.T) {
 func TestR4PrimaryKeys(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	make := func(key any) table {
+	keyed := func(key any) table {
 		return table{"name": "t", "primaryKeyColumns": key, "columns": columns(column("a", "Int32"), column("b", "UUID"), column("c", "Int32[]"),
 			column("d", "GeoShape"), column("e", "Int64", "deleted", true), column("f", "Uint32", "hllConfig", map[string]any{"isHLLColumn": true}))}
 	}
@@ -79,9 +79,9 @@ func TestR4PrimaryKeys(t *testing.T) {
 		{[]int{5}, "Specified data type can not be used as primary key"},
 		{"a", "Bad request: failed to unmarshal request body"},
 	} {
-		h.refused("POST", "/schema/tables", h.json(make(c.key)), bad, c.message)
+		h.refused("POST", "/schema/tables", h.json(keyed(c.key)), bad, c.message)
 	}
-	h.create(make([]int{1, 0}))
+	h.create(keyed([]int{1, 0}))
 	if got := fmt.Sprint(h.get("t")["primaryKeyColumns"]); got != "[1 0]" {
 		t.Errorf("the key is %s", got)
 	}

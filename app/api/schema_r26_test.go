@@ -75,7 +75,7 @@ func TestR27TheArchivingInterval(t *testing.T) {
 // shuffled puts rows of three days into the table in no order.
 func (h *house) shuffled(name string, n int) {
 	h.t.Helper()
-	order := rand.New(rand.NewPCG(1, 2)).Perm(n) //nolint:gosec // the same order each time
+	order := rand.New(rand.NewPCG(1, 2)).Perm(n)
 	var rows []row
 	for _, i := range order {
 		r := row{"id": i, "ts": ago(4) + int64(i%3)*aDay + int64(i), "city": i % 7, "status": fmt.Sprintf("s%d", i%4), "fare": i}
@@ -118,7 +118,7 @@ func TestR28DaysAreSorted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = f.Close() }()
+		t.Cleanup(func() { _ = f.Close() })
 		info, err := f.Stat()
 		if err != nil {
 			t.Fatal(err)
@@ -175,7 +175,7 @@ func TestR28DaysAreSorted(t *testing.T) {
 func TestR29SortColumns(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	make := func(sort any) string {
+	sorted := func(sort any) string {
 		t := trips()
 		t["columns"] = append(t["columns"].([]map[string]any), column("tags", "Int8[]"), column("area", "GeoShape"), column("gone", "Int8", "deleted", true))
 		return h.json(with(t, "archivingSortColumns", sort))
@@ -184,10 +184,10 @@ func TestR29SortColumns(t *testing.T) {
 		"[-1]": "Column does not exist", "[9]": "Column does not exist", "[65536]": "Column does not exist", "[8]": "Column already deleted", "[2,3,2]": "Illegal deplicated use of column",
 		"[6]": "Specified data type can not be used as sorting column", "[2,7]": "Specified data type can not be used as sorting column",
 	} {
-		h.refused("POST", "/schema/tables", make(json.RawMessage(sort)), bad, message)
+		h.refused("POST", "/schema/tables", sorted(json.RawMessage(sort)), bad, message)
 	}
 	h.refused("POST", "/schema/tables", h.json(with(cities(), "archivingSortColumns", []int{0})), bad, "Archiving sort columns not allowed for dimension table")
-	h.do("POST", "/schema/tables", make([]int{}))
+	h.do("POST", "/schema/tables", sorted([]int{}))
 	if _, ok := h.get("trips")["archivingSortColumns"]; ok {
 		t.Error("an empty list is written")
 	}

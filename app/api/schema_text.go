@@ -113,7 +113,8 @@ func readJSON(body []byte) (textRows, error) {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return t, badRows("something stands after the JSON list")
 	}
-	return t, t.even()
+	err := t.even()
+	return t, err
 }
 
 // readNDJSON reads one object a line.
@@ -123,7 +124,8 @@ func readNDJSON(body []byte) (textRows, error) {
 	for {
 		err := t.next(d)
 		if errors.Is(err, io.EOF) {
-			return t, t.even()
+			err = t.even()
+			return t, err
 		}
 		if err != nil {
 			return t, err

@@ -47,12 +47,27 @@ func TestAnAresDBClient(t *testing.T) {
 	now := int(ago(0))
 	const u1, u2 = "00112233-4455-6677-8899-aabbccddeeff", "ffeeddcc-bbaa-9988-7766-554433221100"
 	all := []sent{
-		{0, codeUint32, 0, []any{now, now - 1, now - 2}}, {1, codeBool, 0, []any{true, false, nil}}, {2, codeInt8, 0, []any{-128, 127, nil}}, {3, codeUint8, 0, []any{255, nil, 0}},
-		{4, codeInt16, 0, []any{-5, nil, nil}}, {5, codeUint16, 0, []any{65535, 1, 2}}, {6, codeInt32, 0, []any{nil, -7, nil}}, {7, codeUint32, 0, []any{4294967295, nil, nil}},
-		{8, codeFloat32, 0, []any{1.5, -2.25, nil}}, {9, codeSmallEnum, 0, []any{2, 0, nil}}, {10, codeBigEnum, 0, []any{0, nil, nil}}, {11, codeUUID, 0, []any{u1, nil, u2}},
-		{12, codePoint, 0, []any{point{1.5, -2}, nil, nil}}, {13, codeShape, 0, []any{polygon{{{1, 2}, {3, 4}, {1, 2}}}, nil, nil}}, {14, codeInt64, 0, []any{-1 << 62, nil, 5}},
-		{15, codeInt16 | codeArray, 0, []any{[]any{1, nil, -3}, []any{}, nil}}, {16, codeBool | codeArray, 0, []any{[]any{true, nil, false}, nil, nil}}, {17, codeUUID | codeArray, 0, []any{[]any{u1}, nil, nil}},
-		{18, codeSmallEnum | codeArray, 0, []any{[]any{1, 0, nil}, nil, nil}}, {19, codePoint | codeArray, 0, []any{[]any{point{3, 4}}, nil, nil}}, {20, codeInt64, 0, []any{1, 2, 3}},
+		{0, codeUint32, 0, []any{now, now - 1, now - 2}},
+		{1, codeBool, 0, []any{true, false, nil}},
+		{2, codeInt8, 0, []any{-128, 127, nil}},
+		{3, codeUint8, 0, []any{255, nil, 0}},
+		{4, codeInt16, 0, []any{-5, nil, nil}},
+		{5, codeUint16, 0, []any{65535, 1, 2}},
+		{6, codeInt32, 0, []any{nil, -7, nil}},
+		{7, codeUint32, 0, []any{4294967295, nil, nil}},
+		{8, codeFloat32, 0, []any{1.5, -2.25, nil}},
+		{9, codeSmallEnum, 0, []any{2, 0, nil}},
+		{10, codeBigEnum, 0, []any{0, nil, nil}},
+		{11, codeUUID, 0, []any{u1, nil, u2}},
+		{12, codePoint, 0, []any{point{1.5, -2}, nil, nil}},
+		{13, codeShape, 0, []any{polygon{{{1, 2}, {3, 4}, {1, 2}}}, nil, nil}},
+		{14, codeInt64, 0, []any{-1 << 62, nil, 5}},
+		{15, codeInt16 | codeArray, 0, []any{[]any{1, nil, -3}, []any{}, nil}},
+		{16, codeBool | codeArray, 0, []any{[]any{true, nil, false}, nil, nil}},
+		{17, codeUUID | codeArray, 0, []any{[]any{u1}, nil, nil}},
+		{18, codeSmallEnum | codeArray, 0, []any{[]any{1, 0, nil}, nil, nil}},
+		{19, codePoint | codeArray, 0, []any{[]any{point{3, 4}}, nil, nil}},
+		{20, codeInt64, 0, []any{1, 2, 3}},
 	}
 	if got := h.upsert("all", all...); got != "3 0 0" {
 		t.Errorf("the summary is %s", got)
@@ -172,7 +187,7 @@ func TestMalformedBatches(t *testing.T) {
 	if h.sums() != before {
 		t.Error("a batch that breaks off changed the warehouse")
 	}
-	random := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // the same flips each time
+	random := rand.New(rand.NewPCG(3, 4))
 	for range 400 {
 		b := bytes.Clone(good)
 		for range 1 + random.IntN(3) {
@@ -349,7 +364,7 @@ func TestATokenInTheURL(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	for user, status := range map[string]int{h.tokens["viewer"].Reveal(): http.StatusOK, "arus_wrong": http.StatusUnauthorized} {
-		req, err := http.NewRequestWithContext(t.Context(), "GET", strings.Replace(h.server.URL, "://", "://aresdb:"+user+"@", 1)+"/schema/tables", nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.Replace(h.server.URL, "://", "://aresdb:"+user+"@", 1)+"/schema/tables", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -158,7 +158,7 @@ func Write(t *schema.Table) ([]byte, error) {
 	for i, c := range columns {
 		for _, field := range []string{"name", "type", "deleted", "defaultValue", "caseInsensitive", "disableAutoExpand", "notNull", "config", "hllConfig"} {
 			value, ok := c.(map[string]any)[field]
-			if inner, isMap := value.(map[string]any); ok && !(isMap && len(inner) == 0) {
+			if inner, isMap := value.(map[string]any); ok && (!isMap || len(inner) > 0) {
 				slim[i] = append(slim[i], yaml.MapItem{Key: field, Value: value})
 			}
 		}
