@@ -100,3 +100,11 @@ func (s *Service) Health(ctx context.Context) ([]PipelineHealth, error) {
 	}
 	return list, nil
 }
+
+// RecentRuns gives the newest runs, without counting how many there are.
+func (s *Service) RecentRuns(ctx context.Context, limit int) ([]model.Run, error) {
+	if err := s.may(ctx, auth.Read); err != nil {
+		return nil, err
+	}
+	return s.Store.RecentRuns(ctx, limit)
+}

@@ -117,14 +117,7 @@ func (s *Service) PipelineNames(ctx context.Context) (map[string]string, error) 
 	if err := s.may(ctx, auth.Read); err != nil {
 		return nil, err
 	}
-	list, err := all(func(page store.Page) ([]model.Pipeline, int, error) {
-		return s.Store.ListPipelines(ctx, store.PipelineFilter{Page: page})
-	})
-	names := make(map[string]string, len(list))
-	for _, p := range list {
-		names[p.ID] = p.Name
-	}
-	return names, err
+	return s.Store.PipelineNames(ctx)
 }
 
 // Asset is a node of the data flow: a table at the source, in the raw layer or

@@ -19,10 +19,11 @@ func aboutShow(v *visit) error {
 	if err != nil {
 		return err
 	}
-	sum, err := v.Control.Summarize(v.ctx)
+	sums, err := v.sums.get(v.ctx, 7)
 	if err != nil {
 		return err
 	}
+	sum := sums.summary
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	ready := "yes"

@@ -20,11 +20,13 @@ type console struct {
 	*Server
 	assets *assets
 	board  *board
+	sums   *figures
 	routes []route
 }
 
 func newConsole(s *Server) *console {
 	c := &console{Server: s, assets: newAssets(), board: newBoard(s.Now), routes: routes()}
+	c.sums = newFigures(s, c.board)
 	s.Control.Events.Observe(c.board.observe)
 	return c
 }

@@ -25,19 +25,12 @@ func dashboardShow(v *visit) error {
 	if n, err := strconv.Atoi(v.query("days")); err == nil && (n == 30 || n == 90) {
 		days = n
 	}
-	sum, err := v.Control.Summarize(v.ctx)
+	sums, err := v.sums.get(v.ctx, days)
 	if err != nil {
 		return err
 	}
-	health, err := v.Control.Health(v.ctx)
-	if err != nil {
-		return err
-	}
-	stats, err := v.Control.RunStats(v.ctx, days)
-	if err != nil {
-		return err
-	}
-	runs, _, err := v.Control.ListRuns(v.ctx, control.RunFilter{Page: control.Page{Limit: shownRuns}})
+	sum, stats, health := sums.summary, sums.stats, slices.Clone(sums.health)
+	runs, err := v.Control.RecentRuns(v.ctx, shownRuns)
 	if err != nil {
 		return err
 	}

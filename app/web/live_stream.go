@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"arus/app/api"
@@ -112,9 +113,10 @@ func (p tableProgress) rate() float64 {
 // board remembers how far the runs are that go on, so that a page that is loaded
 // anew shows it at once.
 type board struct {
-	now  func() time.Time
-	mu   sync.Mutex
-	runs map[string][]tableProgress
+	now     func() time.Time
+	version atomic.Uint64 // grows with whatever changes figures
+	mu      sync.Mutex
+	runs    map[string][]tableProgress
 }
 
 func newBoard(now func() time.Time) *board {
@@ -124,6 +126,9 @@ func newBoard(now func() time.Time) *board {
 func (b *board) observe(e control.Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if _, moves := e.Data.(control.ProgressEvent); !moves {
+		b.version.Add(1)
+	}
 	switch data := e.Data.(type) {
 	case control.RunEvent:
 		if data.Status != model.RunRunning && data.Status != model.RunQueued {

@@ -1,0 +1,74 @@
+package web
+
+import (
+	"database/sql"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"arus/app/model"
+)
+
+// TestPagesOfALargeStateFileAreQuick measures pages with 1,000 pipelines,
+// 100,000 runs and 1,000,000 log lines. It takes its time, so it runs when
+// ARUS_TEST_LARGE is set.
+func TestPagesOfALargeStateFileAreQuick(t *testing.T) {
+	if os.Getenv("ARUS_TEST_LARGE") == "" {
+		t.Skip("ARUS_TEST_LARGE is not set")
+	}
+	s := newSite(t)
+	s.fill()
+	enlarge(t, s, 1000, 100_000, 1_000_000)
+	c := s.client(model.RoleAdmin)
+	for _, path := range []string{"/", "/?days=90", "/alerts", "/about", "/search?q=many", "/pipelines", "/runs", "/runs/" + s.run} {
+		if status, _ := s.get(c, path); status != http.StatusOK {
+			t.Logf("%s: %d", path, status)
+			continue
+		}
+		times := make([]time.Duration, 20)
+		for i := range times {
+			began := time.Now()
+			s.get(c, path)
+			times[i] = time.Since(began)
+		}
+		slices.Sort(times)
+		median, p95 := times[len(times)/2], times[len(times)-2]
+		t.Logf("%s: median %s, p95 %s", path, median, p95)
+		if median > 50*time.Millisecond || p95 > 150*time.Millisecond {
+			t.Errorf("%s takes too long", path)
+		}
+	}
+}
+
+// enlarge writes many pipelines and runs straight into the state file.
+func enlarge(t *testing.T, s *site, pipelines, runs, lines int) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.ToSlash(filepath.Join(s.service.Store.Dir(), "arus.db"))+"?_pragma=busy_timeout(10000)")
+	s.must(err)
+	defer func() { _ = db.Close() }()
+	for _, q := range []string{
+		fmt.Sprintf(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
+			INSERT INTO arus_config_pipelines (id, name, source_id, destination_id, status, schedule, target_schema, load_mode, options, created_at, updated_at)
+			SELECT printf('10000000-0000-7000-8000-%%012d', i), printf('many-%%05d', i), p.source_id, p.destination_id, 'active', '@hourly', p.target_schema, p.load_mode, p.options, p.created_at, p.updated_at
+			FROM n, arus_config_pipelines p WHERE p.id = '%s'`, pipelines, s.pipeline.ID),
+		fmt.Sprintf(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
+			INSERT INTO arus_config_pipeline_tables (id, pipeline_id, source_table, source_schema, sync_mode, load_mode, key_columns, enabled, position)
+			SELECT printf('20000000-0000-7000-8000-%%012d', i * 10 + t.position), printf('10000000-0000-7000-8000-%%012d', i), t.source_table, t.source_schema, t.sync_mode, t.load_mode, t.key_columns, 1, t.position
+			FROM n, arus_config_pipeline_tables t WHERE t.pipeline_id = '%s'`, pipelines, s.pipeline.ID),
+		fmt.Sprintf(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
+			INSERT INTO arus_run_logs_runs (id, pipeline_id, status, trigger_type, started_at, finished_at, duration_ms, rows_synced, created_at)
+			SELECT printf('30000000-0000-7000-8000-%%012d', i), printf('10000000-0000-7000-8000-%%012d', i %% %d + 1), CASE WHEN i %% 50 = 0 THEN 'failed' ELSE 'success' END, 'scheduled',
+			strftime('%%Y-%%m-%%dT%%H:%%M:%%S.000000Z', 'now', '-' || (i * 70) || ' seconds'), strftime('%%Y-%%m-%%dT%%H:%%M:%%S.000000Z', 'now', '-' || (i * 70 - 5) || ' seconds'), 5000, i %% 1000, strftime('%%Y-%%m-%%dT%%H:%%M:%%S.000000Z', 'now') FROM n`, runs, pipelines),
+		fmt.Sprintf(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
+			INSERT INTO arus_run_logs_run_logs (run_id, timestamp, level, message)
+			SELECT printf('30000000-0000-7000-8000-%%012d', i %% %d + 1), '2026-01-01T00:00:00.000000Z', 'INFO', 'a line of the log of a run' FROM n`, lines, runs),
+		`ANALYZE`,
+	} {
+		_, err := db.ExecContext(t.Context(), q)
+		s.must(err)
+	}
+}
