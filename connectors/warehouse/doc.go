@@ -35,6 +35,18 @@
 // A live row is a blob of its values by column ID; rows that were written before a
 // column came have its default, in files and live.
 //
+// # How a SELECT is answered
+//
+// SQLite checks every statement over virtual tables. One of the form SELECT ...
+// FROM one table WHERE ... GROUP BY ... whose expressions are arithmetic and
+// comparisons of numbers, or functions of one column, is answered from whole
+// columns: groups and aggregates are made here, and SQLite evaluates what is
+// around them. All else, and all that meets a value with which this way does not
+// calculate exactly as SQLite (an integer overflow, NaN, a decimal that is a
+// text, more than some 500,000 groups), goes row by row. Both ways leave out
+// files, days, row groups and stretches of sorted rows by the conditions that
+// compare a column with a constant. EXPLAIN says which way it was, and what was read.
+//
 // # What SELECT sees
 //
 // Query gives each table by the names of its columns. Integers, floats, texts and

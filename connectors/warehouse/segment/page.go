@@ -116,6 +116,23 @@ func each(index []int32, levels []byte, at, n int, put func(i int)) {
 // append appends n rows to a builder, whose room is reserved.
 func (d *pageData) append(builder array.Builder, t connectors.Type, levels []byte, at, n int) error {
 	x := d.index
+	if x == nil && levels == nil {
+		// What is stored as it is read goes over in one piece.
+		switch b := builder.(type) {
+		case *array.Int32Builder:
+			b.AppendValues(d.values.Int32()[at:at+n], nil)
+			return nil
+		case *array.Int64Builder:
+			b.AppendValues(d.values.Int64()[at:at+n], nil)
+			return nil
+		case *array.Float32Builder:
+			b.AppendValues(d.values.Float()[at:at+n], nil)
+			return nil
+		case *array.Float64Builder:
+			b.AppendValues(d.values.Double()[at:at+n], nil)
+			return nil
+		}
+	}
 	switch b := builder.(type) {
 	case *array.BooleanBuilder:
 		each(nil, levels, at, n, func(i int) {
