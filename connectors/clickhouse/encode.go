@@ -130,6 +130,12 @@ func (e *encoder) reset() {
 	e.nulls, e.data, e.texts, e.arena, e.rows = e.nulls[:0], e.data[:0], e.texts[:0], e.arena[:0], 0
 }
 
+// size is what the values take in memory, without what the texts share.
+func (e *encoder) size() int {
+	const header = int(unsafe.Sizeof(""))
+	return len(e.nulls) + len(e.data) + len(e.texts)*header + len(e.arena)
+}
+
 // fill moves the values of some rows into the driver's column.
 func (e *encoder) fill(to chcolumn.Interface, from, until int) error {
 	var nulls []byte

@@ -19,8 +19,8 @@ import (
 // one load, or several loads for one table, each gets a share.
 const (
 	insertRows  = 512 << 10
-	insertBytes = 24 << 20
-	sharedBytes = 8 << 20
+	insertBytes = 14 << 20
+	sharedBytes = 7 << 20
 	longRow     = 16 << 10 // bytes from which on rows make small blocks
 	sentRows    = 32 << 10 // that travel at a time, so that the driver's memory stays small and is used again;
 	sentBytes   = 4 << 20  // fewer where rows are long
@@ -49,9 +49,10 @@ type inserter struct {
 type block struct {
 	columns  []*encoder // in the order of the batches
 	meta     []*encoder
-	retained []arrow.RecordBatch // whose memory the texts share
+	retained []arrow.Array // whose memory the texts share
 	rows     int
-	bytes    int
+	texts    int // bytes of those
+	bytes    int // in memory
 }
 
 func (d *db) newInserter(ctx context.Context, table connectors.TableRef, columns, meta []native, bytes int) (*inserter, error) {
@@ -93,7 +94,7 @@ func (w *inserter) add(batch arrow.RecordBatch, from uint64) error {
 		batch.Release()
 		return fmt.Errorf("a batch has %d columns instead of %d", batch.NumCols(), len(b.columns))
 	}
-	b.retained = append(b.retained, batch)
+	defer batch.Release()
 	for _, e := range b.columns {
 		e.begin()
 	}
@@ -105,9 +106,19 @@ func (w *inserter) add(batch arrow.RecordBatch, from uint64) error {
 	}
 	w.stamp(b.meta, from, n)
 	b.rows += n
-	b.bytes += metaBytes * n
-	for i := range b.columns {
-		b.bytes += sizeOf(batch.Column(i))
+	for i, e := range b.columns {
+		if e.to.base == "String" {
+			column := batch.Column(i)
+			column.Retain()
+			b.retained = append(b.retained, column)
+			b.texts += sizeOf(column)
+		}
+	}
+	b.bytes = b.texts
+	for _, side := range [][]*encoder{b.columns, b.meta} {
+		for _, e := range side {
+			b.bytes += e.size()
+		}
 	}
 	return nil
 }
@@ -117,10 +128,6 @@ func (b *block) takeBack() {
 	for _, e := range b.columns {
 		e.takeBack()
 	}
-	last := len(b.retained) - 1
-	b.retained[last].Release()
-	b.retained[last] = nil
-	b.retained = b.retained[:last]
 }
 
 // write collects a batch and sends what is enough for a part.
@@ -137,9 +144,6 @@ func (w *inserter) write(ctx context.Context, batch arrow.RecordBatch, from uint
 	}
 	return nil
 }
-
-// metaBytes is what the metadata of a row takes.
-const metaBytes = 32
 
 // dispatch sends the block off once the one before has arrived.
 func (w *inserter) dispatch(ctx context.Context) error {
@@ -193,11 +197,11 @@ func (b *block) reset() {
 	for _, e := range slices.Concat(b.columns, b.meta) {
 		e.reset()
 	}
-	for _, batch := range b.retained {
-		batch.Release()
+	for _, column := range b.retained {
+		column.Release()
 	}
 	clear(b.retained)
-	b.retained, b.rows, b.bytes = b.retained[:0], 0, 0
+	b.retained, b.texts, b.rows, b.bytes = b.retained[:0], 0, 0, 0
 }
 
 func sizeOf(a arrow.Array) int {
