@@ -184,21 +184,21 @@ func (a *aggregate) result(g int) (any, error) {
 		}
 		return nil, nil
 	}
-	real := a.real[g]
+	sum := a.real[g]
 	if a.fn != "min" && a.fn != "max" && a.kind == realVector {
 		if rest := a.rest[g]; rest == rest && !math.IsInf(rest, 0) {
-			real += rest
+			sum += rest
 		}
 		if a.fn == "avg" {
-			real /= float64(a.count[g])
+			sum /= float64(a.count[g])
 		}
-		if real != real {
+		if sum != sum {
 			return nil, nil
 		}
 	}
 	switch {
 	case a.kind == realVector:
-		return real, nil
+		return sum, nil
 	case a.kind == codeVector:
 		return a.text[g], nil
 	case a.kind == timeVector:

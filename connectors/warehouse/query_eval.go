@@ -298,7 +298,7 @@ func (n *node) wholes(a, b []int64, rows int) error {
 				out[i] = x * y
 				continue
 			}
-			if p := x * y; x == 0 || p/x == y && !(x == -1 && y == math.MinInt64) {
+			if p := x * y; x == 0 || p/x == y && (x != -1 || y != math.MinInt64) {
 				out[i] = p
 				continue
 			}

@@ -210,9 +210,10 @@ func (c *compiler) timeLiteral(a, b *node) bool {
 }
 
 func (c *compiler) compare(op string, from int, a, b *node) *node {
-	if op == "==" {
+	switch op {
+	case "==":
 		op = "="
-	} else if op == "!=" {
+	case "!=":
 		op = "<>"
 	}
 	if c.timeLiteral(a, b) || c.timeLiteral(b, a) {
@@ -474,7 +475,7 @@ func (c *compiler) whole(from int, end string, strict bool) *node {
 			return n
 		case t.is("cast") || t.is("collate"):
 			n.strict = true
-		case t.kind == tokenQuoted || t.kind == tokenWord && !keyword(t.text) && (c.at+1 >= len(c.tokens) || !c.tokens[c.at+1].is("(")) && !(c.at > 0 && c.tokens[c.at-1].is("as")):
+		case t.kind == tokenQuoted || t.kind == tokenWord && !keyword(t.text) && (c.at+1 >= len(c.tokens) || !c.tokens[c.at+1].is("(")) && !c.tokens[c.at-1].is("as"):
 			at := c.at
 			c.at++
 			name := c.name(at)

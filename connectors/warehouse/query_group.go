@@ -445,16 +445,16 @@ func (n *node) choose(b *columnBatch, all bool, chosen []int32) (bool, []int32, 
 			return false, nil, err
 		}
 		whole, isWhole := n.args[1].literal.(int64)
-		real, isReal := n.args[1].literal.(float64)
+		fraction, isReal := n.args[1].literal.(float64)
 		if isWhole && v.kind == realVector && whole < exactReal && whole > -exactReal {
-			real, isReal = float64(whole), true
+			fraction, isReal = float64(whole), true
 		}
 		switch {
 		case isWhole && v.kind == wholeVector:
 			all, chosen = pickCompared(n.op, v.whole, v.null, whole, b.rows, all, chosen)
 			return all, chosen, nil
 		case isReal && v.kind == realVector:
-			all, chosen = pickCompared(n.op, v.real, v.null, real, b.rows, all, chosen)
+			all, chosen = pickCompared(n.op, v.real, v.null, fraction, b.rows, all, chosen)
 			return all, chosen, nil
 		}
 	}

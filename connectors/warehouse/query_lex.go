@@ -1,6 +1,9 @@
 package warehouse
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // tokenKind is what a token of a statement is.
 type tokenKind uint8
@@ -148,10 +151,8 @@ func parseShape(sql string) *shape {
 			case t.is("end"):
 				cases--
 			}
-			for _, no := range []string{"select", "union", "intersect", "except", "join", "over", "filter", "window", "exists", "indexed", "all", "values", "?", ":", "@", "$"} {
-				if t.is(no) {
-					return nil
-				}
+			if slices.ContainsFunc([]string{"select", "union", "intersect", "except", "join", "over", "filter", "window", "exists", "indexed", "all", "values", "?", ":", "@", "$"}, t.is) {
+				return nil
 			}
 			for w := clause + 1; w < len(words) && depth == 0; w++ {
 				if t.is(words[w]) {

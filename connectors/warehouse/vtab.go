@@ -133,11 +133,11 @@ type term struct {
 }
 
 func (p plan) String() string {
-	out := strconv.FormatUint(p.used, 16)
+	out := []byte(strconv.FormatUint(p.used, 16))
 	for _, t := range p.terms {
-		out += fmt.Sprintf(" %d:%d", t.column, t.op)
+		out = fmt.Appendf(out, " %d:%d", t.column, t.op)
 	}
-	return out
+	return string(out)
 }
 
 func parsePlan(s string) (p plan, err error) {
@@ -388,7 +388,7 @@ func (c *cursor) Next() error {
 }
 
 // Eof says whether the rows are at their end.
-func (c *cursor) Eof() bool { return c.ended }
+func (c *cursor) Eof() bool { return c.ended } //nolint:staticcheck // the interface's name
 
 // Column gives a value of the row.
 func (c *cursor) Column(i int) (vtab.Value, error) {

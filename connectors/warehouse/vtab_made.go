@@ -34,7 +34,7 @@ func (c *madeCursor) Next() error {
 	return nil
 }
 
-func (c *madeCursor) Eof() bool                        { return c.at >= c.table.rows }
+func (c *madeCursor) Eof() bool                        { return c.at >= c.table.rows } //nolint:staticcheck // the interface's name
 func (c *madeCursor) Column(i int) (vtab.Value, error) { return c.table.value(i, c.at), nil }
 func (c *madeCursor) Rowid() (int64, error)            { return int64(c.at), nil }
 func (c *madeCursor) Close() error                     { return nil }
