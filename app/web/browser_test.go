@@ -287,6 +287,7 @@ func axeScript(t testing.TB) string {
 // shot is a picture of the whole page.
 func (b *browser) shot(file string) {
 	b.t.Helper()
+	take(b, chromedp.FullScreenshot(10)) // the first one makes the page draw what was below the window
 	b.must(os.WriteFile(file, take(b, chromedp.FullScreenshot(100)), 0o644))
 }
 

@@ -112,7 +112,7 @@ func TestErrorsArePages(t *testing.T) {
 	if status, text := s.get(c, "/nowhere"); status != http.StatusNotFound || !strings.Contains(text, "Not found") || !strings.Contains(text, "sidebar") {
 		t.Errorf("%d %s", status, text)
 	}
-	v := &visit{console: &console{Server: s.server}, r: &http.Request{Method: "GET", URL: &url.URL{Path: "/x", RawQuery: "token=secret-token"}}}
+	v := &visit{console: &console{Server: s.server}, r: &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/x", RawQuery: "token=secret-token"}}}
 	if f := v.failure(http.StatusInternalServerError, apiFault()); strings.Contains(f.Details, "secret-token") || !strings.Contains(f.Details, "INTERNAL_ERROR") {
 		t.Errorf("details to copy: %s", f.Details)
 	}

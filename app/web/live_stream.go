@@ -3,7 +3,7 @@ package web
 import (
 	"fmt"
 	"net/http"
-	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,13 +66,13 @@ func liveStream(v *visit) error {
 			}
 			last = e.ID
 		case <-flush.C:
-			text := ""
+			var text strings.Builder
 			for _, name := range order {
-				text += fmt.Sprintf("id: %s\nevent: %s\ndata: %s\n\n", strconv.FormatUint(last, 10), name, strconv.FormatUint(last, 10))
+				fmt.Fprintf(&text, "id: %d\nevent: %s\ndata: %d\n\n", last, name, last)
 			}
 			clear(news)
 			order = order[:0]
-			if !send(text) {
+			if !send(text.String()) {
 				return nil
 			}
 		case <-alive.C:

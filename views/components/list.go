@@ -1,6 +1,7 @@
 package components
 
 import (
+	"maps"
 	"net/url"
 	"strconv"
 )
@@ -78,9 +79,9 @@ func (l List) With(name, value string) string {
 
 // AtPage is the address of another page of the list.
 func (l List) AtPage(page int) string {
-	q := url.Values{}
-	for k, v := range l.Query {
-		q[k] = v
+	q := maps.Clone(l.Query)
+	if q == nil {
+		q = url.Values{}
 	}
 	q.Del("page")
 	if page > 1 {
