@@ -87,11 +87,15 @@ var everyKind = []connectors.Column{
 }
 
 var everyValue = [][]any{
-	{"true", "-128", "-32768", "-2147483648", "-9223372036854775808", "255", "65535", "4294967295", "18446744073709551615", "1.5", "-0.1", "-1234567890.12",
+	{
+		"true", "-128", "-32768", "-2147483648", "-9223372036854775808", "255", "65535", "4294967295", "18446744073709551615", "1.5", "-0.1", "-1234567890.12",
 		"123456789012345678901234567890.000", "größe\u0000x", "AP8H", "0001-01-01", "23:59:59.999999", "9999-12-31T23:59:59.999999", "1970-01-01T00:00:00.000001Z",
-		"P1Y2M3DT4H5M6S", "123e4567-e89b-12d3-a456-426614174000", `{"a": 1.10, "b": [null, 9007199254740993], "ü":"\u00e9"}`},
-	{"false", "127", "32767", "2147483647", "9223372036854775807", "0", "0", "0", "0", "NaN", "Infinity", "0.00", "NaN", "", "", "infinity", "24:00:00", "-infinity", "infinity",
-		"PT0S", "00000000-0000-0000-0000-000000000000", "null"},
+		"P1Y2M3DT4H5M6S", "123e4567-e89b-12d3-a456-426614174000", `{"a": 1.10, "b": [null, 9007199254740993], "ü":"\u00e9"}`,
+	},
+	{
+		"false", "127", "32767", "2147483647", "9223372036854775807", "0", "0", "0", "0", "NaN", "Infinity", "0.00", "NaN", "", "", "infinity", "24:00:00", "-infinity", "infinity",
+		"PT0S", "00000000-0000-0000-0000-000000000000", "null",
+	},
 	{nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil},
 }
 
@@ -163,20 +167,30 @@ func TestColumns(t *testing.T) {
 	in := []connectors.Column{col("id", connectors.Int64), col("name", connectors.Text), col("price", connectors.Decimal)}
 	rows := [][]any{{"1", "ann", "1.50"}, {"2", nil, nil}, {"3", "bob", "-2.25"}}
 	for _, c := range []struct{ name, source, columns, rows, failed string }{
-		{"added", "def transform(row):\n    row['up'] = row['name'].upper() if row['name'] else None\n    row['n'] = row['id'] * 2\n    return row", "id int64, name text, price decimal(12,2), up text, n int64",
-			"[[1 ann 1.50 ANN 2] [2 <nil> <nil> <nil> 4] [3 bob -2.25 BOB 6]]", ""},
+		{
+			"added", "def transform(row):\n    row['up'] = row['name'].upper() if row['name'] else None\n    row['n'] = row['id'] * 2\n    return row", "id int64, name text, price decimal(12,2), up text, n int64",
+			"[[1 ann 1.50 ANN 2] [2 <nil> <nil> <nil> 4] [3 bob -2.25 BOB 6]]", "",
+		},
 		{"removed", "def transform(row):\n    del row['name']\n    return row", "id int64, price decimal(12,2)", "[[1 1.50] [2 <nil>] [3 -2.25]]", ""},
 		{"dropped rows", "def transform(row):\n    return row if row['id'] != 2 else None", "id int64, name text, price decimal(12,2)", "[[1 ann 1.50] [3 bob -2.25]]", ""},
-		{"declared", "columns = {'total': 'decimal(12,3)', 'name': None}\ndef transform(row):\n    row.pop('name')\n    row['total'] = row['price'] * 2 if row['price'] else None\n    return row", "id int64, price decimal(12,2), total decimal(12,3)",
-			"[[1 1.50 3.000] [2 <nil> <nil>] [3 -2.25 -4.500]]", ""},
+		{
+			"declared", "columns = {'total': 'decimal(12,3)', 'name': None}\ndef transform(row):\n    row.pop('name')\n    row['total'] = row['price'] * 2 if row['price'] else None\n    return row", "id int64, price decimal(12,2), total decimal(12,3)",
+			"[[1 1.50 3.000] [2 <nil> <nil>] [3 -2.25 -4.500]]", "",
+		},
 		{"another type", "columns = {'id': 'text'}\ndef transform(row):\n    row['id'] = f\"no {row['id']}\"\n    return row", "id text, name text, price decimal(12,2)", "[[no 1 ann 1.50] [no 2 <nil> <nil>] [no 3 bob -2.25]]", ""},
-		{"exceptions", "def transform(row):\n    row['n'] = len(row['name'])\n    return row", "id int64, name text, price decimal(12,2), n int64", "[[1 ann 1.50 3] [3 bob -2.25 3]]",
-			"1: TypeError: object of type 'NoneType' has no len() (under_test.py line 2, in transform: row['n'] = len(row['name']))"},
-		{"a value of another type", "def transform(row):\n    if row['id'] == 3: row['id'] = 'three'\n    return row", "id int64, name text, price decimal(12,2)", "[[1 ann 1.50] [2 <nil> <nil>]]",
-			"2: column id: 'three' is str, and the column takes int"},
+		{
+			"exceptions", "def transform(row):\n    row['n'] = len(row['name'])\n    return row", "id int64, name text, price decimal(12,2), n int64", "[[1 ann 1.50 3] [3 bob -2.25 3]]",
+			"1: TypeError: object of type 'NoneType' has no len() (under_test.py line 2, in transform: row['n'] = len(row['name']))",
+		},
+		{
+			"a value of another type", "def transform(row):\n    if row['id'] == 3: row['id'] = 'three'\n    return row", "id int64, name text, price decimal(12,2)", "[[1 ann 1.50] [2 <nil> <nil>]]",
+			"2: column id: 'three' is str, and the column takes int",
+		},
 		{"too large", "def transform(row):\n    if row['id'] == 3: row['price'] *= 10**12\n    return row", "id int64, name text, price decimal(12,2)", "[[1 ann 1.50] [2 <nil> <nil>]]", "2: column price:"},
-		{"batch with an exception", "def transform_batch(rows):\n    for r in rows: r['n'] = len(r['name'])\n    return rows", "id int64, name text, price decimal(12,2), n int64", "[[1 ann 1.50 3] [3 bob -2.25 3]]",
-			"1: TypeError: object of type 'NoneType' has no len()"},
+		{
+			"batch with an exception", "def transform_batch(rows):\n    for r in rows: r['n'] = len(r['name'])\n    return rows", "id int64, name text, price decimal(12,2), n int64", "[[1 ann 1.50 3] [3 bob -2.25 3]]",
+			"1: TypeError: object of type 'NoneType' has no len()",
+		},
 		{"batch of new dicts", "def transform_batch(rows):\n    return [{'id': r['id'], 'who': r['name']} for r in rows if r['price'] is not None]", "id int64, who text", "[[1 ann] [3 bob]]", ""},
 		{"not a dict", "def transform(row):\n    return row if row['id'] < 3 else 5", "id int64, name text, price decimal(12,2)", "[[1 ann 1.50] [2 <nil> <nil>]]", "2: transform returned int, not a dict or None"},
 		{"a key that later rows add", "def transform(row):\n    return row", "id int64, name text, price decimal(12,2)", "[[1 ann 1.50] [2 <nil> <nil>] [3 bob -2.25]]", ""},

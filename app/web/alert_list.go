@@ -91,4 +91,3 @@ func incidentWords(kind model.NotifyEvent) string {
 	}
 	return string(kind)
 }
-

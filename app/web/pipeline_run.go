@@ -45,7 +45,9 @@ func pipelineRefresh(v *visit) error {
 }
 
 // pipelineBackfillPage asks which days are to be read again.
-func pipelineBackfillPage(v *visit) error { return v.backfillForm(components.Form{Values: url.Values{}}) }
+func pipelineBackfillPage(v *visit) error {
+	return v.backfillForm(components.Form{Values: url.Values{}})
+}
 
 func (v *visit) backfillForm(f components.Form) error {
 	p, err := v.Control.Pipeline(v.ctx, v.path("id"))

@@ -10,8 +10,15 @@ import (
 // pipelineTabs are the pages of a pipeline.
 func pipelineTabs() []struct{ label, path string } {
 	return []struct{ label, path string }{
-		{"Overview", ""}, {"Tables", "/tables"}, {"Transforms", "/transforms"}, {"Runs", "/runs"}, {"Dead letters", "/dead-letters"}, {"Quality", "/quality"},
-		{"Schema changes", "/schema-changes"}, {"Watermarks", "/watermarks"}, {"Settings", "/settings"},
+		{"Overview", ""},
+		{"Tables", "/tables"},
+		{"Transforms", "/transforms"},
+		{"Runs", "/runs"},
+		{"Dead letters", "/dead-letters"},
+		{"Quality", "/quality"},
+		{"Schema changes", "/schema-changes"},
+		{"Watermarks", "/watermarks"},
+		{"Settings", "/settings"},
 	}
 }
 

@@ -12,7 +12,9 @@ import (
 	"arus/testdata/servers"
 )
 
-func apiFault() api.Error { return api.Error{Code: "INTERNAL_ERROR", Message: "a fault of the program"} }
+func apiFault() api.Error {
+	return api.Error{Code: "INTERNAL_ERROR", Message: "a fault of the program"}
+}
 
 // TestShellInABrowser uses what surrounds every page: the keyboard, the search,
 // menus, the theme, and what draws itself anew.

@@ -1,13 +1,14 @@
 package warehouse
 
 import (
-	"arus/connectors"
 	"context"
 	"encoding/binary"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"arus/connectors"
 )
 
 // A load's rows of a fact table that are old enough to be archived are sorted by
