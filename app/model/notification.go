@@ -111,7 +111,7 @@ func (t NotificationTarget) Validate(secrets map[string]string) []FieldError {
 			f.required(at, value)
 		}
 		f.length(at, value, 2000)
-		if field.URL && value != "" && !(field.Secret && strings.HasPrefix(value, "${")) { // a reference says nothing of what it leads to
+		if field.URL && value != "" && (!field.Secret || !strings.HasPrefix(value, "${")) { // a reference says nothing of what it leads to
 			if u, err := url.Parse(value); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 				f.add(at, "must be a URL that starts with https:// or http://")
 			}

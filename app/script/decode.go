@@ -71,7 +71,7 @@ func decode(body []byte, given arrow.RecordBatch, in, out []connectors.Column) (
 		if int64(row) >= given.NumRows() {
 			return transform.ScriptResult{}, errFrame
 		}
-		result.Rows[i] = int32(row) //nolint:gosec // less than the rows of a batch
+		result.Rows[i] = int32(row)
 		whole = whole && int(row) == i
 	}
 	if rows == 0 {

@@ -23,7 +23,7 @@ func isolation() (string, error) {
 
 // command starts the launcher, which is this program.
 func (l launch) command(spec string) *exec.Cmd {
-	cmd := exec.Command("/proc/self/exe", launchArg, spec)
+	cmd := exec.Command("/proc/self/exe", launchArg, spec) //nolint:noctx // the worker ends it, group and all
 	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
 	return cmd
 }

@@ -199,7 +199,7 @@ func (s *Script) Run(ctx context.Context, batch arrow.RecordBatch) (transform.Sc
 			return transform.ScriptResult{}, err
 		}
 		for i := range part.Rows {
-			part.Rows[i] += int32(from) //nolint:gosec // rows of a batch
+			part.Rows[i] += int32(from)
 		}
 		for i := range part.Failed {
 			part.Failed[i].Row += int(from)

@@ -216,7 +216,7 @@ func (w *worker) died(err error) error {
 // close ends the process and removes its directory.
 func (w *worker) close() error {
 	_ = w.in.Close()
-	w.end(time.Second)
+	_ = w.end(time.Second) // how it ended was told to who asked it
 	if err := os.RemoveAll(w.dir); err != nil {
 		return fmt.Errorf("remove the directory of script %s: %w", w.name, err)
 	}

@@ -130,13 +130,13 @@ func troubles(h control.PipelineHealth) []pages.Trouble {
 		case model.EventOverdue:
 			add("overdue", "It has not succeeded in time.", "/pipelines/"+h.ID, i.OpenedAt)
 		case model.EventDeadLetter:
-			add("dead letters", "Rows did not fit their table and wait for a decision.", "/pipelines/"+h.ID+"/letters", i.OpenedAt)
+			add("dead letters", "Rows did not fit their table and wait for a decision.", "/pipelines/"+h.ID+"/dead-letters", i.OpenedAt)
 		case model.EventQualityBreach:
 			add("quality check failed", "A check of the loaded rows found something.", "/pipelines/"+h.ID+"/quality", i.OpenedAt)
 		}
 	}
 	if h.Changes > 0 {
-		add("drifting", components.Plural(h.Changes, "change")+" of the source's schema to decide about.", "/pipelines/"+h.ID+"/changes", time.Time{})
+		add("drifting", components.Plural(h.Changes, "change")+" of the source's schema to decide about.", "/pipelines/"+h.ID+"/schema-changes", time.Time{})
 	}
 	return list
 }
