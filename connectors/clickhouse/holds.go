@@ -7,15 +7,15 @@ import (
 )
 
 // Holds says what the types of the server's version take. Servers before 20.5
-// keep dates and timestamps as text, which holds any; from then on the calendar
-// of the server's own types bounds both.
+// keep dates and timestamps as text, which could hold any; they are bounded as
+// those of a current server are, so that a table means the same after an upgrade.
 func (d *Destination) Holds() connectors.Holds {
-	h := connectors.Holds{NUL: true, NaN: true, NumericNaN: true}
-	if !d.version.hasDateTime64() && !d.version.hasDate32() {
-		h.InfiniteTimes = true
-		return h
+	first, last := 1900, 2299
+	if d.version.hasDateTime64() || d.version.hasDate32() {
+		first, last = d.version.years()
 	}
-	first, last := d.version.years()
-	h.MinDate, h.MaxDate = arrow.Date32(connectors.DaysFromCivil(first, 1, 1)), arrow.Date32(connectors.DaysFromCivil(last, 12, 31))
-	return h
+	return connectors.Holds{
+		NUL: true, NaN: true, NumericNaN: true,
+		MinDate: arrow.Date32(connectors.DaysFromCivil(first, 1, 1)), MaxDate: arrow.Date32(connectors.DaysFromCivil(last, 12, 31)),
+	}
 }
