@@ -254,7 +254,7 @@ func (d *db) catalog(ctx context.Context, sql string, reset func(), scan func(dr
 	for try := 1; ; try++ {
 		reset()
 		err := d.query(ctx, sql, scan)
-		if c := code(err); c != codeUnknownTable && c != codeUnknownDB || try == catalogTries {
+		if c := code(err); c != codeUnknownTable && c != codeUnknownDB && c != codeNoFile || try == catalogTries {
 			return err
 		}
 		if err := pause(ctx, catalogPause); err != nil {

@@ -19,6 +19,7 @@ const (
 	codeTooManyParts  = 252
 	codeQueryRunning  = 216 // a query of the same id is running
 	codeUnknownDB     = 81
+	codeNoFile        = 107 // an old server lists a table whose file is gone already
 	codeTableExists   = 57
 	codeDatabaseThere = 82
 )
