@@ -86,15 +86,35 @@ func timed(t *testing.T, dir string, args []string) time.Duration {
 // still running then.
 func kill(t *testing.T, dir string, args []string, after time.Duration) bool {
 	t.Helper()
+	timer := time.NewTimer(after)
+	defer timer.Stop()
+	return killAt(t, dir, args, func(over <-chan struct{}) {
+		select {
+		case <-over:
+		case <-timer.C:
+		}
+	})
+}
+
+// killAt runs the program and kills it when moment returns. It reports whether
+// the program was still running; moment is told when it is over.
+func killAt(t *testing.T, dir string, args []string, moment func(over <-chan struct{})) bool {
+	t.Helper()
 	cmd := child(t, dir, args...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	timer := time.AfterFunc(after, func() { _ = cmd.Process.Signal(os.Kill) })
-	defer timer.Stop()
+	over, killed := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(killed)
+		moment(over)
+		_ = cmd.Process.Signal(os.Kill)
+	}()
 	err := cmd.Wait()
+	close(over)
+	<-killed
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && !exit.Exited() {
 		return true
 	}
