@@ -63,6 +63,8 @@ func (w *Writer) start(arrays []arrow.Array, rows int) error {
 	options := []parquet.WriterOption{
 		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}), parquet.DictionaryMaxBytes(dictBytes),
 		parquet.ColumnPageBuffers(parquet.NewChunkBufferPool(pageBytes)), parquet.CreatedBy("Arus", "1", ""),
+		// A page's header would repeat, four times and not compressed, the bounds that the index of pages has.
+		parquet.DataPageStatistics(false),
 	}
 	for i, c := range w.columns {
 		node, err := nodeOf(c.Type)
