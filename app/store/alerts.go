@@ -136,7 +136,7 @@ type NotificationFilter struct {
 func (s *Store) ListNotifications(ctx context.Context, f NotificationFilter) (list []model.Notification, total int, err error) {
 	const where = ` FROM arus_state_notifications WHERE (?1 = '' OR target_id = ?1) AND (?2 = '' OR pipeline_id = ?2) AND (?3 = '' OR status = ?3)`
 	limit, offset := f.args()
-	err = s.read(ctx, func(tx *sql.Tx) (err error) {
+	err = s.read(ctx, func(tx *transaction) (err error) {
 		if err = tx.QueryRowContext(ctx, `SELECT count(*)`+where, f.TargetID, f.PipelineID, f.Status).Scan(&total); err != nil {
 			return err
 		}

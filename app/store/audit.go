@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"time"
 
@@ -51,7 +50,7 @@ func (s *Store) ListAudit(ctx context.Context, f AuditFilter) (list []model.Audi
 		AND (?3 = '' OR object_type = ?3) AND (?4 = '' OR object_id = ?4) AND (?5 IS NULL OR at >= ?5) AND (?6 IS NULL OR at < ?6)`
 	args := []any{f.ActorID, f.Action, f.ObjectType, f.ObjectID, stamp(f.Since), stamp(f.Until)}
 	limit, offset := f.args()
-	err = s.read(ctx, func(tx *sql.Tx) (err error) {
+	err = s.read(ctx, func(tx *transaction) (err error) {
 		if err = tx.QueryRowContext(ctx, `SELECT count(*)`+where, args...).Scan(&total); err != nil {
 			return err
 		}

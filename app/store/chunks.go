@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 
 	"arus/app/model"
 )
@@ -18,7 +17,7 @@ func scanChunk(row scanner) (model.Chunk, error) {
 
 // GetChunkedLoad returns the unfinished chunked load of the table, ErrNotFound when there is none.
 func (s *Store) GetChunkedLoad(ctx context.Context, pipelineID, sourceTable string) (load model.ChunkedLoad, err error) {
-	err = s.read(ctx, func(tx *sql.Tx) (err error) {
+	err = s.read(ctx, func(tx *transaction) (err error) {
 		err = tx.QueryRowContext(ctx, `SELECT pipeline_id, source_table, token, plan, watermark_upper, created_at FROM arus_state_chunked_loads
 			WHERE pipeline_id = ? AND source_table = ?`, pipelineID, sourceTable).
 			Scan(&load.PipelineID, &load.SourceTable, &load.Token, &load.Plan, &load.Upper, timeScanner{&load.CreatedAt})
@@ -36,7 +35,7 @@ func (s *Store) GetChunkedLoad(ctx context.Context, pipelineID, sourceTable stri
 func (s *Store) StartChunkedLoad(ctx context.Context, load *model.ChunkedLoad) error {
 	row := *load
 	row.CreatedAt = s.now()
-	err := s.write(ctx, func(tx *sql.Tx) error {
+	err := s.write(ctx, func(tx *transaction) error {
 		if err := endChunkedLoad(ctx, tx, row.PipelineID, row.SourceTable); err != nil {
 			return err
 		}
@@ -63,7 +62,7 @@ func (s *Store) StartChunkedLoad(ctx context.Context, load *model.ChunkedLoad) e
 // CheckpointChunk records that a chunk is done, or that it has to be done again. ErrRunState: the run that did it is over, as after a rescue, and may no
 // longer move anything; ErrNotFound: there is no such run, or no such chunk any more.
 func (s *Store) CheckpointChunk(ctx context.Context, token string, c model.Chunk) error {
-	return fail(s.write(ctx, func(tx *sql.Tx) error {
+	return fail(s.write(ctx, func(tx *transaction) error {
 		status, err := runStatus(ctx, tx, c.RunID)
 		if err != nil {
 			return err
@@ -79,11 +78,11 @@ func (s *Store) CheckpointChunk(ctx context.Context, token string, c model.Chunk
 
 // EndChunkedLoad forgets the table's chunked load. None is no error.
 func (s *Store) EndChunkedLoad(ctx context.Context, pipelineID, sourceTable string) error {
-	return fail(s.write(ctx, func(tx *sql.Tx) error { return endChunkedLoad(ctx, tx, pipelineID, sourceTable) }),
+	return fail(s.write(ctx, func(tx *transaction) error { return endChunkedLoad(ctx, tx, pipelineID, sourceTable) }),
 		"end the chunked load of table %q", sourceTable)
 }
 
-func endChunkedLoad(ctx context.Context, tx *sql.Tx, pipelineID, sourceTable string) error {
+func endChunkedLoad(ctx context.Context, tx *transaction, pipelineID, sourceTable string) error {
 	_, err := tx.ExecContext(ctx, `DELETE FROM arus_state_chunked_loads WHERE pipeline_id = ? AND source_table = ?`, pipelineID, sourceTable)
 	return err
 }

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"database/sql"
 	"errors"
 	"maps"
 	"regexp"
@@ -47,7 +46,7 @@ func tryInsert(t *testing.T, s *Store, table, column string, value any) error {
 	for i, n := range names {
 		args[i] = row[n]
 	}
-	err := s.write(t.Context(), func(tx *sql.Tx) error {
+	err := s.write(t.Context(), func(tx *transaction) error {
 		query := "INSERT INTO " + table + " (" + strings.Join(names, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(names)-1) + ")"
 		if _, err := tx.ExecContext(t.Context(), query, args...); err != nil {
 			return err

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"strings"
 
@@ -34,7 +33,7 @@ func (s *Store) CreateDestination(ctx context.Context, dst *model.Destination) e
 	if err != nil {
 		return fail(err, "create destination %q", row.Name)
 	}
-	err = s.write(ctx, func(tx *sql.Tx) error {
+	err = s.write(ctx, func(tx *transaction) error {
 		if err := yieldDefault(ctx, tx, row); err != nil {
 			return err
 		}
@@ -62,7 +61,7 @@ func (s *Store) UpdateDestination(ctx context.Context, dst *model.Destination) e
 	if err != nil {
 		return fail(err, "update destination %q", row.Name)
 	}
-	err = s.write(ctx, func(tx *sql.Tx) error {
+	err = s.write(ctx, func(tx *transaction) error {
 		if err := yieldDefault(ctx, tx, row); err != nil {
 			return err
 		}
@@ -81,7 +80,7 @@ func (s *Store) UpdateDestination(ctx context.Context, dst *model.Destination) e
 }
 
 // yieldDefault makes room for the one default there can be.
-func yieldDefault(ctx context.Context, tx *sql.Tx, d model.Destination) error {
+func yieldDefault(ctx context.Context, tx *transaction, d model.Destination) error {
 	if !d.IsDefault {
 		return nil
 	}
@@ -117,7 +116,7 @@ func (s *Store) DefaultDestination(ctx context.Context) (model.Destination, erro
 // ListDestinations returns one page of the destinations by name, and how many there are.
 func (s *Store) ListDestinations(ctx context.Context, page Page) (list []model.Destination, total int, err error) {
 	limit, offset := page.args()
-	err = s.read(ctx, func(tx *sql.Tx) (err error) {
+	err = s.read(ctx, func(tx *transaction) (err error) {
 		if err = tx.QueryRowContext(ctx, `SELECT count(*) FROM arus_config_destinations`).Scan(&total); err != nil {
 			return err
 		}
@@ -129,7 +128,7 @@ func (s *Store) ListDestinations(ctx context.Context, page Page) (list []model.D
 
 // DeleteDestination removes a destination that no pipeline loads into. ErrInUse says which pipelines do.
 func (s *Store) DeleteDestination(ctx context.Context, id string) error {
-	return fail(s.write(ctx, func(tx *sql.Tx) error {
+	return fail(s.write(ctx, func(tx *transaction) error {
 		names, err := collect(ctx, tx, func(row scanner) (name string, err error) {
 			err = row.Scan(&name)
 			return name, err

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 
 	"arus/app/model"
 )
@@ -10,7 +9,7 @@ import (
 // AddHistory adds runs that another program did, with their tables and log lines, as they were: times and ids are kept. Log
 // lines get ids of their own, in their order. A run whose id is there already is left alone, with all that belongs to it.
 func (s *Store) AddHistory(ctx context.Context, runs []model.Run, logs []model.RunLog) (added int, err error) {
-	err = s.write(ctx, func(tx *sql.Tx) error {
+	err = s.write(ctx, func(tx *transaction) error {
 		fresh := map[string]bool{}
 		for _, r := range runs {
 			res, err := tx.ExecContext(ctx, `INSERT INTO arus_run_logs_runs (`+runColumns+`, heard)
@@ -48,5 +47,5 @@ func (s *Store) AddHistory(ctx context.Context, runs []model.Run, logs []model.R
 
 // SetWatermark writes how far a table is loaded, as another program knew it.
 func (s *Store) SetWatermark(ctx context.Context, w *model.Watermark) error {
-	return fail(s.write(ctx, func(tx *sql.Tx) error { return s.saveWatermark(ctx, tx, w) }), "set the watermark of table %q", w.SourceTable)
+	return fail(s.write(ctx, func(tx *transaction) error { return s.saveWatermark(ctx, tx, w) }), "set the watermark of table %q", w.SourceTable)
 }

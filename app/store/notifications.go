@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 
 	"arus/app/model"
 )
@@ -71,7 +70,7 @@ func (s *Store) ListTargets(ctx context.Context) ([]model.NotificationTarget, er
 
 // DeleteTarget removes the notification target with its links.
 func (s *Store) DeleteTarget(ctx context.Context, id string) error {
-	return fail(s.write(ctx, func(tx *sql.Tx) error {
+	return fail(s.write(ctx, func(tx *transaction) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM arus_config_pipeline_notifications WHERE target_id = ?`, id); err != nil {
 			return err
 		}
@@ -99,7 +98,7 @@ func (s *Store) CreateLink(ctx context.Context, l *model.NotificationLink) error
 	if err != nil {
 		return fail(err, "link pipeline %s", row.PipelineID)
 	}
-	err = s.write(ctx, func(tx *sql.Tx) error {
+	err = s.write(ctx, func(tx *transaction) error {
 		var there bool
 		err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM arus_config_pipelines WHERE id = ?)
 			AND EXISTS (SELECT 1 FROM arus_config_notification_targets WHERE id = ?)`, row.PipelineID, row.TargetID).Scan(&there)

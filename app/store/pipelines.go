@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 
 	"arus/app/model"
@@ -62,7 +61,7 @@ func (s *Store) CreatePipeline(ctx context.Context, p *model.Pipeline) error {
 	if err != nil {
 		return fail(err, "create pipeline %q", row.Name)
 	}
-	err = s.write(ctx, func(tx *sql.Tx) error {
+	err = s.write(ctx, func(tx *transaction) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO arus_config_pipelines (`+pipelineColumns+`)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			row.ID, row.Name, orNull(row.SourceID), orNull(row.DestinationID), row.Status, orNull(row.Schedule), row.MaxRetries,
@@ -89,7 +88,7 @@ func (s *Store) UpdatePipeline(ctx context.Context, p *model.Pipeline) error {
 	if err != nil {
 		return fail(err, "update pipeline %q", row.Name)
 	}
-	err = s.write(ctx, func(tx *sql.Tx) error {
+	err = s.write(ctx, func(tx *transaction) error {
 		err := tx.QueryRowContext(ctx, `UPDATE arus_config_pipelines SET name = ?, source_id = ?, destination_id = ?, status = ?,
 			schedule = ?, max_retries = ?, timeout_seconds = ?, depends_on = ?, target_schema = ?, load_mode = ?, sync_key = ?,
 			options = ?, updated_at = ? WHERE id = ? RETURNING created_at`,
@@ -119,7 +118,7 @@ func clonePipeline(p model.Pipeline) model.Pipeline {
 	return p
 }
 
-func insertTables(ctx context.Context, tx *sql.Tx, p *model.Pipeline) error {
+func insertTables(ctx context.Context, tx *transaction, p *model.Pipeline) error {
 	for i := range p.Tables {
 		t := &p.Tables[i]
 		if err := giveID(&t.ID); err != nil {
@@ -163,7 +162,7 @@ func (s *Store) FindPipelineBySyncKey(ctx context.Context, key string) (model.Pi
 }
 
 func (s *Store) onePipeline(ctx context.Context, where, arg string) (p model.Pipeline, err error) {
-	err = s.read(ctx, func(tx *sql.Tx) (err error) {
+	err = s.read(ctx, func(tx *transaction) (err error) {
 		p, err = scanPipeline(tx.QueryRowContext(ctx, `SELECT `+pipelineColumns+` FROM arus_config_pipelines WHERE `+where, arg))
 		if err != nil {
 			return err
@@ -181,7 +180,7 @@ func (s *Store) ListPipelines(ctx context.Context, f PipelineFilter) (list []mod
 		AND (?4 = '' OR instr(lower(name), lower(?4)) > 0)
 		AND (NOT ?5 OR (SELECT r.status FROM arus_run_logs_runs r WHERE r.pipeline_id = arus_config_pipelines.id ORDER BY r.started_at DESC LIMIT 1) = 'failed')`
 	limit, offset := f.args()
-	err = s.read(ctx, func(tx *sql.Tx) (err error) {
+	err = s.read(ctx, func(tx *transaction) (err error) {
 		if err = tx.QueryRowContext(ctx, `SELECT count(*)`+where, f.SourceID, f.DestinationID, f.Status, f.Name, f.Failing).Scan(&total); err != nil {
 			return err
 		}
@@ -196,7 +195,7 @@ func (s *Store) ListPipelines(ctx context.Context, f PipelineFilter) (list []mod
 }
 
 // attachTables fills the tables of all pipelines with one query.
-func attachTables(ctx context.Context, tx *sql.Tx, list []model.Pipeline) error {
+func attachTables(ctx context.Context, tx *transaction, list []model.Pipeline) error {
 	at := make(map[string]int, len(list))
 	ids := make([]string, len(list))
 	for i, p := range list {
@@ -214,7 +213,7 @@ func attachTables(ctx context.Context, tx *sql.Tx, list []model.Pipeline) error 
 // DeletePipeline removes the pipeline with its tables, scripts, watermarks, runs, notification links and quality results.
 // What it loaded stays in the destination. ErrRunActive: it is running.
 func (s *Store) DeletePipeline(ctx context.Context, id string) error {
-	return fail(s.write(ctx, func(tx *sql.Tx) error {
+	return fail(s.write(ctx, func(tx *transaction) error {
 		if err := forgetPipelines(ctx, tx, `id = ?`, id); err != nil {
 			return err
 		}
@@ -224,7 +223,7 @@ func (s *Store) DeletePipeline(ctx context.Context, id string) error {
 
 // forgetPipelines removes what names the matching pipelines without a foreign key. A running pipeline is refused: its run
 // would go on to write about a pipeline that is gone.
-func forgetPipelines(ctx context.Context, tx *sql.Tx, where, arg string) error {
+func forgetPipelines(ctx context.Context, tx *transaction, where, arg string) error {
 	these := ` WHERE pipeline_id IN (SELECT id FROM arus_config_pipelines WHERE ` + where + `)`
 	var running bool
 	err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM arus_run_logs_runs`+these+` AND status = 'running')`, arg).Scan(&running)

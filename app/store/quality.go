@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 
 	"arus/app/model"
 )
@@ -20,7 +19,7 @@ func scanQuality(row scanner) (model.QualityCheck, error) {
 
 // SaveQuality adds the results of checks, all or none, and fills their ids and times.
 func (s *Store) SaveQuality(ctx context.Context, checks []model.QualityCheck) error {
-	return fail(s.write(ctx, func(tx *sql.Tx) error {
+	return fail(s.write(ctx, func(tx *transaction) error {
 		for i := range checks {
 			q := &checks[i]
 			if err := giveID(&q.ID); err != nil {
@@ -51,7 +50,7 @@ func (s *Store) ListQuality(ctx context.Context, f QualityFilter) (list []model.
 	const where = ` FROM arus_config_data_quality_log WHERE (?1 = '' OR pipeline_id = ?1) AND (?2 = '' OR run_id = ?2)
 		AND (?3 = '' OR table_name = ?3) AND (?4 = '' OR status = ?4)`
 	limit, offset := f.args()
-	err = s.read(ctx, func(tx *sql.Tx) (err error) {
+	err = s.read(ctx, func(tx *transaction) (err error) {
 		if err = tx.QueryRowContext(ctx, `SELECT count(*)`+where, f.PipelineID, f.RunID, f.Table, f.Status).Scan(&total); err != nil {
 			return err
 		}

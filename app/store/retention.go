@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"os"
 	"path/filepath"
 	"time"
@@ -122,7 +121,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	if err := s.reader.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&n); err != nil {
 		return fail(err, "read the state file")
 	}
-	return fail(inTx(ctx, s.pools[len(s.pools)-1], nil, func(tx *sql.Tx) error { // an immediate transaction takes the write lock
+	return fail(s.write(ctx, func(tx *transaction) error { // an immediate transaction takes the write lock
 		return tx.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&n)
 	}), "write the state file")
 }
@@ -130,7 +129,7 @@ func (s *Store) Ping(ctx context.Context) error {
 // Reseal passes every sealed value through fn and stores what comes back, all in one transaction: for a new key.
 func (s *Store) Reseal(ctx context.Context, fn func(sealed string) (string, error)) (n int, err error) {
 	type sealed struct{ id, value string }
-	err = s.write(ctx, func(tx *sql.Tx) error {
+	err = s.write(ctx, func(tx *transaction) error {
 		for _, column := range sealedColumns() {
 			list, err := collect(ctx, tx, func(row scanner) (v sealed, err error) {
 				err = row.Scan(&v.id, &v.value)

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 
 	"arus/app/model"
 )
@@ -18,7 +17,7 @@ func (s *Store) AppendRunLogs(ctx context.Context, lines []model.RunLog) error {
 	if len(lines) == 0 {
 		return nil
 	}
-	return fail(s.write(ctx, func(tx *sql.Tx) error {
+	return fail(s.write(ctx, func(tx *transaction) error {
 		insert, err := tx.PrepareContext(ctx, `INSERT INTO arus_run_logs_run_logs (run_id, timestamp, level, message) VALUES (?, ?, ?, ?)`)
 		if err != nil {
 			return err

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"slices"
 
 	"arus/app/model"
@@ -69,7 +68,7 @@ func (s *Store) StartRun(ctx context.Context, r *model.Run) error {
 	if row.Status.Final() {
 		row.FinishedAt = row.StartedAt
 	}
-	err := s.write(ctx, func(tx *sql.Tx) error {
+	err := s.write(ctx, func(tx *transaction) error {
 		if row.Status == model.RunRunning {
 			var active bool
 			err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM arus_run_logs_runs WHERE pipeline_id = ? AND status = 'running')`,
@@ -105,7 +104,7 @@ func duration(r model.Run) any {
 
 // FinishRun ends a running run, once: whoever comes second gets ErrRunState and changes nothing.
 func (s *Store) FinishRun(ctx context.Context, id string, res RunResult) (run model.Run, err error) {
-	err = s.write(ctx, func(tx *sql.Tx) (err error) {
+	err = s.write(ctx, func(tx *transaction) (err error) {
 		run, err = scanRun(tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM arus_run_logs_runs WHERE id = ?`, id))
 		if err != nil {
 			return err
@@ -122,7 +121,7 @@ func (s *Store) FinishRun(ctx context.Context, id string, res RunResult) (run mo
 }
 
 // endRun writes the end of a run that is still in the state it was read in.
-func (s *Store) endRun(ctx context.Context, tx *sql.Tx, run *model.Run, res RunResult) error {
+func (s *Store) endRun(ctx context.Context, tx *transaction, run *model.Run, res RunResult) error {
 	from := run.Status
 	run.Status, run.Counts, run.RowsSynced, run.ErrorMessage = res.Status, res.Counts, res.Counts.Loaded, res.ErrorMessage
 	run.FinishedAt = s.now()
@@ -137,7 +136,7 @@ func (s *Store) endRun(ctx context.Context, tx *sql.Tx, run *model.Run, res RunR
 // tables, and returns those runs. It is for runs that nobody runs: those of a process which is gone, and those whose end could
 // not be written. Rows counted by finished tables stay counted.
 func (s *Store) RescueRuns(ctx context.Context, message string, pipelines ...string) (rescued []model.Run, err error) {
-	err = s.write(ctx, func(tx *sql.Tx) (err error) {
+	err = s.write(ctx, func(tx *transaction) (err error) {
 		rescued, err = collect(ctx, tx, scanRun, `SELECT `+runColumns+` FROM arus_run_logs_runs WHERE coalesce(status, 'running') = 'running' ORDER BY started_at, id`)
 		if err != nil {
 			return err
@@ -167,21 +166,21 @@ func (s *Store) RescueRuns(ctx context.Context, message string, pipelines ...str
 }
 
 // countTables adds up what the tables of a run have saved so far.
-func countTables(ctx context.Context, tx *sql.Tx, runID string) (c model.RunCounts, err error) {
+func countTables(ctx context.Context, tx *transaction, runID string) (c model.RunCounts, err error) {
 	err = tx.QueryRowContext(ctx, `SELECT coalesce(sum(rows_extracted), 0), coalesce(sum(rows_loaded_analytics), 0),
 		coalesce(sum(rows_filtered), 0), coalesce(sum(rows_failed), 0) FROM arus_run_logs_run_table_stats WHERE run_id = ?`, runID).
 		Scan(&c.Read, &c.Loaded, &c.Filtered, &c.DeadLetters)
 	return c, err
 }
 
-func runStatus(ctx context.Context, tx *sql.Tx, id string) (status model.RunStatus, err error) {
+func runStatus(ctx context.Context, tx *transaction, id string) (status model.RunStatus, err error) {
 	err = tx.QueryRowContext(ctx, `SELECT status FROM arus_run_logs_runs WHERE id = ?`, id).Scan(null(&status, model.RunRunning))
 	return status, err
 }
 
 // GetRun returns the run with its table statistics in the order they were begun.
 func (s *Store) GetRun(ctx context.Context, id string) (run model.Run, err error) {
-	err = s.read(ctx, func(tx *sql.Tx) (err error) {
+	err = s.read(ctx, func(tx *transaction) (err error) {
 		run, err = scanRun(tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM arus_run_logs_runs WHERE id = ?`, id))
 		if err != nil {
 			return err
@@ -197,7 +196,7 @@ func (s *Store) ListRuns(ctx context.Context, f RunFilter) (list []model.Run, to
 	const where = ` FROM arus_run_logs_runs WHERE (?1 = '' OR pipeline_id = ?1) AND (?2 = '' OR status = ?2)
 		AND (?3 = '' OR id IN (SELECT run_id FROM arus_run_logs_run_table_stats WHERE table_name = ?3))`
 	limit, offset := f.args()
-	err = s.read(ctx, func(tx *sql.Tx) (err error) {
+	err = s.read(ctx, func(tx *transaction) (err error) {
 		if err = tx.QueryRowContext(ctx, `SELECT count(*)`+where, f.PipelineID, f.Status, f.Table).Scan(&total); err != nil {
 			return err
 		}
@@ -230,14 +229,14 @@ func (s *Store) LatestRuns(ctx context.Context, pipelineIDs []string) (map[strin
 // SaveTableStat adds the statistics of one table of a run, or replaces those with the same id, and fills the id.
 func (s *Store) SaveTableStat(ctx context.Context, stat *model.RunTableStat) error {
 	row := *stat
-	if err := s.write(ctx, func(tx *sql.Tx) error { return saveTableStat(ctx, tx, &row) }); err != nil {
+	if err := s.write(ctx, func(tx *transaction) error { return saveTableStat(ctx, tx, &row) }); err != nil {
 		return fail(err, "save the statistics of table %q", stat.TableName)
 	}
 	*stat = row
 	return nil
 }
 
-func saveTableStat(ctx context.Context, tx *sql.Tx, t *model.RunTableStat) error {
+func saveTableStat(ctx context.Context, tx *transaction, t *model.RunTableStat) error {
 	if err := giveID(&t.ID); err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func (p Page) args() (limit, offset int) {
 	return min(limit, 1000), max(p.Offset, 0)
 }
 
-// querier is what *sql.DB and *sql.Tx share for reading.
+// querier is what *sql.DB and *transaction share for reading.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }

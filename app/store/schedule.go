@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 
 	"arus/app/model"
 )
@@ -35,7 +34,7 @@ func (s *Store) PendingSchedules(ctx context.Context) ([]model.ScheduleState, er
 // exist are left out. A run that is owed stays owed, and becomes so, where due says it; nothing but SettleSchedule and
 // ForgetPending ends that.
 func (s *Store) SaveSchedules(ctx context.Context, states []model.ScheduleState, gone []string) error {
-	return fail(s.write(ctx, func(tx *sql.Tx) error {
+	return fail(s.write(ctx, func(tx *transaction) error {
 		for _, id := range gone {
 			if _, err := tx.ExecContext(ctx, `DELETE FROM arus_state_schedules WHERE pipeline_id = ?`, id); err != nil {
 				return err
@@ -67,7 +66,7 @@ func (s *Store) SettleSchedule(ctx context.Context, run model.Run) error {
 	if run.Work != model.WorkCopy {
 		return nil
 	}
-	return fail(s.write(ctx, func(tx *sql.Tx) error {
+	return fail(s.write(ctx, func(tx *transaction) error {
 		if run.Status != model.RunCancelled {
 			_, err := tx.ExecContext(ctx, `UPDATE arus_state_schedules SET pending_at = NULL WHERE pipeline_id = ? AND pending_at <= ?`,
 				run.PipelineID, stamp(run.StartedAt))

@@ -53,7 +53,7 @@ func scanChange(row scanner) (model.SchemaChange, error) {
 // open already as it is stored, with what was decided about it. Open changes that were not found are gone at the source
 // and closed as ignored.
 func (s *Store) RecordSchemaChanges(ctx context.Context, pipelineID, sourceTable, runID string, found []model.SchemaChange) (list []model.SchemaChange, err error) {
-	err = s.write(ctx, func(tx *sql.Tx) error {
+	err = s.write(ctx, func(tx *transaction) error {
 		open, err := collect(ctx, tx, scanChange, `SELECT `+changeColumns+` FROM arus_state_schema_changes
 			WHERE pipeline_id = ? AND source_table = ? AND done_run_id IS NULL`, pipelineID, sourceTable)
 		if err != nil {
@@ -129,7 +129,7 @@ func (s *Store) ListSchemaChanges(ctx context.Context, f ChangeFilter) (list []m
 	const where = ` FROM arus_state_schema_changes WHERE (?1 = '' OR pipeline_id = ?1) AND (?2 = '' OR source_table = ?2)
 		AND (?3 = '' OR status = ?3) AND (?4 = 0 OR done_run_id IS NULL)`
 	limit, offset := f.args()
-	err = s.read(ctx, func(tx *sql.Tx) (err error) {
+	err = s.read(ctx, func(tx *transaction) (err error) {
 		if err = tx.QueryRowContext(ctx, `SELECT count(*)`+where, f.PipelineID, f.Table, f.Status, f.Open).Scan(&total); err != nil {
 			return err
 		}

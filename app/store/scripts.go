@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 
 	"arus/app/model"
 )
@@ -62,7 +61,7 @@ func (s *Store) FindScript(ctx context.Context, pipelineID, name string) (model.
 // ListScripts returns one page of the pipeline's scripts by name, and how many there are.
 func (s *Store) ListScripts(ctx context.Context, pipelineID string, page Page) (list []model.Script, total int, err error) {
 	limit, offset := page.args()
-	err = s.read(ctx, func(tx *sql.Tx) (err error) {
+	err = s.read(ctx, func(tx *transaction) (err error) {
 		err = tx.QueryRowContext(ctx, `SELECT count(*) FROM arus_config_transform_scripts WHERE pipeline_id = ?`, pipelineID).Scan(&total)
 		if err != nil {
 			return err

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"strings"
 )
 
@@ -17,7 +16,7 @@ type Found struct {
 func (s *Store) Search(ctx context.Context, text string, limit int) ([]Found, error) {
 	escaped := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text)
 	list := []Found{}
-	err := s.read(ctx, func(tx *sql.Tx) error {
+	err := s.read(ctx, func(tx *transaction) error {
 		for _, q := range []string{
 			`SELECT 'source', id, name, type FROM arus_config_sources WHERE name LIKE ?1 ESCAPE '\' ORDER BY name LIKE ?2 ESCAPE '\' DESC, name LIMIT ?3`,
 			`SELECT 'destination', id, name, type FROM arus_config_destinations WHERE name LIKE ?1 ESCAPE '\' ORDER BY name LIKE ?2 ESCAPE '\' DESC, name LIMIT ?3`,

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 )
 
 // Settings returns every stored runtime setting by key.
@@ -21,7 +20,7 @@ func (s *Store) Settings(ctx context.Context) (map[string]string, error) {
 
 // SaveSettings stores the values and removes the keys, all in one step.
 func (s *Store) SaveSettings(ctx context.Context, set map[string]string, remove []string) error {
-	return fail(s.write(ctx, func(tx *sql.Tx) error {
+	return fail(s.write(ctx, func(tx *transaction) error {
 		for key, value := range set {
 			id, err := newID()
 			if err != nil {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 
 	"arus/app/model"
 )
@@ -87,7 +86,7 @@ func (s *Store) FindSource(ctx context.Context, idOrName string) (model.Source, 
 // ListSources returns one page of the sources by name, and how many there are.
 func (s *Store) ListSources(ctx context.Context, page Page) (list []model.Source, total int, err error) {
 	limit, offset := page.args()
-	err = s.read(ctx, func(tx *sql.Tx) (err error) {
+	err = s.read(ctx, func(tx *transaction) (err error) {
 		if err = tx.QueryRowContext(ctx, `SELECT count(*) FROM arus_config_sources`).Scan(&total); err != nil {
 			return err
 		}
@@ -100,7 +99,7 @@ func (s *Store) ListSources(ctx context.Context, page Page) (list []model.Source
 // DeleteSource removes the source with its pipelines and everything that belongs to them, runs and watermarks included.
 // ErrRunActive: one of its pipelines is running.
 func (s *Store) DeleteSource(ctx context.Context, id string) error {
-	return fail(s.write(ctx, func(tx *sql.Tx) error {
+	return fail(s.write(ctx, func(tx *transaction) error {
 		if err := forgetPipelines(ctx, tx, `source_id = ?`, id); err != nil {
 			return err
 		}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"arus/app/model"
@@ -24,7 +23,7 @@ func (s *Store) RunLogPage(ctx context.Context, f LogFilter) (list []model.RunLo
 		levels[i] = string(l)
 	}
 	wanted := listJSON(levels)
-	err = s.read(ctx, func(tx *sql.Tx) (err error) {
+	err = s.read(ctx, func(tx *transaction) (err error) {
 		if err = tx.QueryRowContext(ctx, `SELECT count(*)`+where, f.RunID, wanted).Scan(&total); err != nil {
 			return err
 		}
@@ -78,7 +77,7 @@ type Summary struct {
 func (s *Store) Summarize(ctx context.Context) (m Summary, err error) {
 	now := s.now()
 	day, week := stamp(now.Add(-24*time.Hour)), stamp(now.Add(-7*24*time.Hour))
-	err = s.read(ctx, func(tx *sql.Tx) error {
+	err = s.read(ctx, func(tx *transaction) error {
 		err := tx.QueryRowContext(ctx, `SELECT
 			(SELECT count(*) FROM arus_config_sources WHERE status = 'connected'),
 			(SELECT count(*) FROM arus_config_sources),

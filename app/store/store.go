@@ -40,14 +40,16 @@ type Store struct {
 	pools  []*sql.DB // in the order of their closing: the last one does the checkpoint, and must be able to write
 	writer handle
 	reader handle
-	tx     *sql.Tx // set inside Atomically
+	tx     *transaction // set inside Atomically
+
+	changes *changes
 }
 
 // handle is what statements go through: a pool, or inside Atomically the one transaction.
 type handle interface {
 	querier
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	QueryRowContext(ctx context.Context, query string, args ...any) scanner
 }
 
 // Open makes the data directory and its state file when they are missing, takes the directory's lock, brings the tables up
@@ -90,7 +92,7 @@ func open(ctx context.Context, dir string, opts Options, steps fs.FS) (_ *Store,
 	if err != nil {
 		return nil, fmt.Errorf("open the state file %s: %w", file, translate(err))
 	}
-	s.writer, s.pools = writer, []*sql.DB{writer}
+	s.writer, s.pools = pool{writer, &changes{}}, []*sql.DB{writer}
 	if err := s.migrate(ctx, writer, steps); err != nil {
 		return nil, fmt.Errorf("bring the state file %s up to date: %w", file, translate(err))
 	}
@@ -98,7 +100,11 @@ func open(ctx context.Context, dir string, opts Options, steps fs.FS) (_ *Store,
 	if err != nil {
 		return nil, fmt.Errorf("open the state file %s for reading: %w", file, translate(err))
 	}
-	s.reader, s.pools = reader, []*sql.DB{reader, writer}
+	s.pools = []*sql.DB{reader, writer}
+	if s.changes, err = openChanges(ctx, reader); err != nil {
+		return nil, fmt.Errorf("open the state file %s: %w", file, translate(err))
+	}
+	s.writer, s.reader = pool{writer, s.changes}, pool{reader, s.changes}
 	return s, nil
 }
 
@@ -180,7 +186,7 @@ func makeFile(file string) error {
 // Atomically runs fn with a store whose writes all happen together, when fn returns nil, or not at all. Its reads see what it
 // wrote. Nothing else writes meanwhile, so fn must not wait for anything but the store it was given.
 func (s *Store) Atomically(ctx context.Context, fn func(*Store) error) error {
-	return s.write(ctx, func(tx *sql.Tx) error {
+	return s.write(ctx, func(tx *transaction) error {
 		inner := *s
 		inner.writer, inner.reader, inner.tx = tx, tx, tx
 		return fn(&inner)
@@ -188,23 +194,23 @@ func (s *Store) Atomically(ctx context.Context, fn func(*Store) error) error {
 }
 
 // write runs fn in a transaction on the single writer: all of it happens, or nothing.
-func (s *Store) write(ctx context.Context, fn func(*sql.Tx) error) error {
+func (s *Store) write(ctx context.Context, fn func(*transaction) error) error {
 	if s.tx != nil {
 		return within(ctx, s.tx, fn)
 	}
-	return inTx(ctx, s.pools[len(s.pools)-1], nil, fn)
+	return s.inTx(ctx, s.pools[len(s.pools)-1], nil, fn)
 }
 
 // read runs fn against one snapshot, so that several queries agree with each other.
-func (s *Store) read(ctx context.Context, fn func(*sql.Tx) error) error {
+func (s *Store) read(ctx context.Context, fn func(*transaction) error) error {
 	if s.tx != nil {
 		return fn(s.tx)
 	}
-	return inTx(ctx, s.pools[0], &sql.TxOptions{ReadOnly: true}, fn)
+	return s.inTx(ctx, s.pools[0], &sql.TxOptions{ReadOnly: true}, fn)
 }
 
 // within makes fn a part of a transaction that can fail on its own.
-func within(ctx context.Context, tx *sql.Tx, fn func(*sql.Tx) error) error {
+func within(ctx context.Context, tx *transaction, fn func(*transaction) error) error {
 	if _, err := tx.ExecContext(ctx, "SAVEPOINT part"); err != nil {
 		return err
 	}
@@ -217,12 +223,19 @@ func within(ctx context.Context, tx *sql.Tx, fn func(*sql.Tx) error) error {
 	return err
 }
 
-func inTx(ctx context.Context, db *sql.DB, opts *sql.TxOptions, fn func(*sql.Tx) error) error {
-	tx, err := db.BeginTx(ctx, opts)
-	if err != nil {
+func (s *Store) inTx(ctx context.Context, db *sql.DB, opts *sql.TxOptions, fn func(*transaction) error) error {
+	tx := &transaction{changes: s.changes, touched: map[int]bool{}}
+	if seenOf(ctx) != nil {
+		tx.at = s.changes.now()
+	}
+	var err error
+	if tx.Tx, err = db.BeginTx(ctx, opts); err != nil {
 		return err
 	}
-	defer func() { _ = tx.Rollback() }() // after a commit this does nothing
+	defer func() {
+		_ = tx.Rollback() // after a commit this does nothing
+		tx.over()
+	}()
 	if err := fn(tx); err != nil {
 		return err
 	}

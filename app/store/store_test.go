@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -305,7 +304,7 @@ func TestReadersBesideAWriter(t *testing.T) {
 	}
 	writers.Wait()
 	// A writer in the middle of its transaction does not hold the readers up.
-	err := s.write(t.Context(), func(tx *sql.Tx) error {
+	err := s.write(t.Context(), func(tx *transaction) error {
 		if _, err := tx.ExecContext(t.Context(), `UPDATE arus_config_pipelines SET name = name || 'x'`); err != nil {
 			return err
 		}
@@ -326,7 +325,7 @@ func TestCancelledContextStopsAndRollsBack(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
-	err := s.write(ctx, func(tx *sql.Tx) error {
+	err := s.write(ctx, func(tx *transaction) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO arus_config_runtime_settings (id, key) VALUES ('1', 'k')`)
 		cancel()
 		return err

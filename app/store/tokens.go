@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 
 	"arus/app/model"
 )
@@ -56,7 +55,7 @@ func (s *Store) TouchToken(ctx context.Context, id, address string) error {
 // ListTokens returns one page of the tokens by name, and how many there are.
 func (s *Store) ListTokens(ctx context.Context, page Page) (list []model.APIToken, total int, err error) {
 	limit, offset := page.args()
-	err = s.read(ctx, func(tx *sql.Tx) (err error) {
+	err = s.read(ctx, func(tx *transaction) (err error) {
 		if err = tx.QueryRowContext(ctx, `SELECT count(*) FROM arus_config_api_tokens`).Scan(&total); err != nil {
 			return err
 		}

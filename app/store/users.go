@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"arus/app/model"
@@ -71,7 +70,7 @@ func (s *Store) FindUser(ctx context.Context, idOrEmail string) (model.User, err
 // ListUsers returns one page of the accounts by address, and how many there are.
 func (s *Store) ListUsers(ctx context.Context, page Page) (list []model.User, total int, err error) {
 	limit, offset := page.args()
-	err = s.read(ctx, func(tx *sql.Tx) (err error) {
+	err = s.read(ctx, func(tx *transaction) (err error) {
 		if err = tx.QueryRowContext(ctx, `SELECT count(*) FROM arus_config_users`).Scan(&total); err != nil {
 			return err
 		}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 
 	"arus/app/model"
 )
@@ -33,10 +32,10 @@ func (s *Store) ListWatermarks(ctx context.Context, pipelineID string) ([]model.
 
 // SaveWatermark adds or replaces the watermark of its pipeline and table, and fills its id and times.
 func (s *Store) SaveWatermark(ctx context.Context, w *model.Watermark) error {
-	return fail(s.write(ctx, func(tx *sql.Tx) error { return s.saveWatermark(ctx, tx, w) }), "save the watermark of table %q", w.SourceTable)
+	return fail(s.write(ctx, func(tx *transaction) error { return s.saveWatermark(ctx, tx, w) }), "save the watermark of table %q", w.SourceTable)
 }
 
-func (s *Store) saveWatermark(ctx context.Context, tx *sql.Tx, w *model.Watermark) error {
+func (s *Store) saveWatermark(ctx context.Context, tx *transaction, w *model.Watermark) error {
 	row := *w
 	if err := giveID(&row.ID); err != nil {
 		return err
@@ -59,7 +58,7 @@ func (s *Store) saveWatermark(ctx context.Context, tx *sql.Tx, w *model.Watermar
 
 // DeleteWatermark makes the next run of the table start from the beginning. A table without a watermark is no error.
 func (s *Store) DeleteWatermark(ctx context.Context, pipelineID, sourceTable string) error {
-	err := s.write(ctx, func(tx *sql.Tx) error {
+	err := s.write(ctx, func(tx *transaction) error {
 		if err := endChunkedLoad(ctx, tx, pipelineID, sourceTable); err != nil {
 			return err
 		}
@@ -77,7 +76,7 @@ func (s *Store) Checkpoint(ctx context.Context, w *model.Watermark, stat *model.
 	if w != nil {
 		mark = *w
 	}
-	err := s.write(ctx, func(tx *sql.Tx) error {
+	err := s.write(ctx, func(tx *transaction) error {
 		status, err := runStatus(ctx, tx, row.RunID)
 		if err != nil {
 			return err
