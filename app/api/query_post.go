@@ -21,7 +21,7 @@ func (b queryBody) format(c *call) (warehouse.Format, bool) {
 	if b.Format != "" {
 		f, ok := warehouse.FormatOf(b.Format)
 		if ok = ok && f != warehouse.JSON || b.Format == string(warehouse.JSON); !ok {
-			c.fault("format", "must be json, ndjson, csv or arrow")
+			c.fault("format", "must be json, ndjson, csv, arrow or parquet")
 		}
 		return f, f != warehouse.JSON
 	}
@@ -34,7 +34,7 @@ func (b queryBody) format(c *call) (warehouse.Format, bool) {
 }
 
 // queryPost answers one SELECT over the built-in warehouse: some rows in one
-// answer, or all of them as a stream of NDJSON, CSV or Arrow.
+// answer, or all of them as a stream of NDJSON, CSV, Arrow or Parquet.
 func queryPost(c *call) (any, error) {
 	var body queryBody
 	if err := c.decode(&body); err != nil {

@@ -121,6 +121,9 @@ func (s *Service) DropWarehouseTable(ctx context.Context, name string) error {
 	if err := store.Drop(ctx, name); err != nil {
 		return err
 	}
+	if err := s.Store.ForgetTableJobs(context.WithoutCancel(ctx), name); err != nil {
+		return err
+	}
 	return s.told(ctx, Change{Action: "table.delete", Name: name, Before: before})
 }
 

@@ -2,9 +2,12 @@ package control
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"arus/app/auth"
+	"arus/app/model"
+	"arus/connectors"
 	"arus/connectors/warehouse"
 	"arus/connectors/warehouse/schema"
 )
@@ -35,13 +38,36 @@ func (s *Service) TendWarehouse(ctx context.Context, ticks <-chan time.Time) {
 			s.jobDone(ctx, d)
 		}
 		if err != nil && ctx.Err() == nil {
-			s.Log.ErrorContext(ctx, "a job of the warehouse failed", "error", err)
+			s.jobsFailed(ctx, err)
 		}
 	}
 }
 
 func (s *Service) jobDone(ctx context.Context, d warehouse.Done) {
 	s.Log.InfoContext(ctx, "warehouse job done", "table", d.Table, "job", d.Job, "rows", d.Rows, "files", d.Files, "detail", d.Detail)
+	s.jobLine(ctx, model.TableJob{Table: d.Table, Job: d.Job, Rows: d.Rows, Files: d.Files, Detail: d.Detail})
+}
+
+// jobsFailed writes down what went wrong with each table.
+func (s *Service) jobsFailed(ctx context.Context, err error) {
+	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // each of them is looked at
+		for _, e := range several.Unwrap() {
+			s.jobsFailed(ctx, e)
+		}
+		return
+	}
+	s.Log.ErrorContext(ctx, "a job of the warehouse failed", "error", err)
+	if e, ok := errors.AsType[*connectors.Error](err); ok && e.Object != "" {
+		s.jobLine(ctx, model.TableJob{Table: e.Object, Job: e.Op, Error: err.Error()})
+	}
+}
+
+// jobLine adds a line to the log of a table's jobs.
+func (s *Service) jobLine(ctx context.Context, j model.TableJob) {
+	j.Actor = auth.ActorOf(ctx).Name
+	if err := s.Store.AppendTableJob(context.WithoutCancel(ctx), j); err != nil {
+		s.Log.WarnContext(ctx, "write the log of a table's jobs", "error", err)
+	}
 }
 
 // WarehouseStats gives figures about a table's rows and files.
@@ -115,6 +141,7 @@ func (s *Service) tableJob(ctx context.Context, table string, do func(*warehouse
 	}
 	done, err := do(store)
 	if err != nil {
+		s.jobsFailed(ctx, err)
 		return done, err
 	}
 	s.jobDone(ctx, done)

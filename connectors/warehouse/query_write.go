@@ -30,6 +30,8 @@ const (
 	NDJSON Format = "ndjson" // an object a line
 	CSV    Format = "csv"    // with the names of the columns; a null is empty
 	Arrow  Format = "arrow"  // an Arrow IPC stream
+	// Parquet is a Parquet file, zstd within; it is complete at its end only.
+	Parquet Format = "parquet"
 )
 
 // ContentType is the format's name on the web.
@@ -41,6 +43,8 @@ func (f Format) ContentType() string {
 		return "text/csv; charset=utf-8"
 	case Arrow:
 		return "application/vnd.apache.arrow.stream"
+	case Parquet:
+		return "application/vnd.apache.parquet"
 	}
 	return "application/x-ndjson"
 }
@@ -48,7 +52,7 @@ func (f Format) ContentType() string {
 // FormatOf reads a format's name or its content type.
 func FormatOf(name string) (Format, bool) {
 	name, _, _ = strings.Cut(name, ";")
-	for _, f := range []Format{JSON, NDJSON, CSV, Arrow} {
+	for _, f := range []Format{JSON, NDJSON, CSV, Arrow, Parquet} {
 		content, _, _ := strings.Cut(f.ContentType(), ";")
 		if name = strings.TrimSpace(name); strings.EqualFold(name, string(f)) || strings.EqualFold(name, content) {
 			return f, true
@@ -73,11 +77,13 @@ func (r *Rows) Write(w io.Writer, f Format, flush func() error) error {
 	case CSV:
 		sink = &csvSink{w: csv.NewWriter(out), columns: r.Columns()}
 	case Arrow:
-		sink = &arrowSink{w: out, columns: r.Columns()}
+		sink = &arrowSink{columns: r.Columns(), open: func(s *arrow.Schema) batchWriter { return ipc.NewWriter(out, ipc.WithSchema(s)) }}
+	case Parquet:
+		sink = &arrowSink{columns: r.Columns(), open: func(s *arrow.Schema) batchWriter { return newParquetWriter(out, s) }}
 	case JSON, NDJSON:
 		sink = &jsonSink{w: out, columns: r.Columns(), list: f == JSON}
 	default:
-		return &connectors.Error{Kind: connectors.KindInvalid, Op: "write", Err: fmt.Errorf("there is no format %q", f), Hint: "json, ndjson, csv and arrow are the formats"}
+		return &connectors.Error{Kind: connectors.KindInvalid, Op: "write", Err: fmt.Errorf("there is no format %q", f), Hint: "json, ndjson, csv, arrow and parquet are the formats"}
 	}
 	for n := 1; ; n++ {
 		row, ok := r.Next()
@@ -217,13 +223,19 @@ func plainText(v any) string {
 // columns have none.
 const arrowRows = 1 << 14
 
-// arrowSink writes record batches. A column is of integers, reals, bytes or texts
+// batchWriter is what record batches are written to.
+type batchWriter interface {
+	Write(batch arrow.RecordBatch) error
+	Close() error
+}
+
+// arrowSink makes record batches. A column is of integers, reals, bytes or texts
 // as its first rows are; a text column takes everything.
 type arrowSink struct {
-	w       io.Writer
 	columns []string
+	open    func(s *arrow.Schema) batchWriter
 	first   [][]any
-	out     *ipc.Writer
+	out     batchWriter
 	build   *array.RecordBuilder
 	rows    int
 }
@@ -271,7 +283,7 @@ func (s *arrowSink) begin() error {
 		fields[i] = arrow.Field{Name: name, Type: typ, Nullable: true}
 	}
 	schema := arrow.NewSchema(fields, nil)
-	s.out = ipc.NewWriter(s.w, ipc.WithSchema(schema))
+	s.out = s.open(schema)
 	s.build = array.NewRecordBuilder(memory.DefaultAllocator, schema)
 	for _, row := range s.first {
 		if err := s.put(row); err != nil {

@@ -352,6 +352,11 @@ func (s *Store) Stats(ctx context.Context, name string) (Stats, error) {
 	if err != nil {
 		return Stats{}, t.readError(fail(ctx, "open", name, err))
 	}
+	out, err := v.stats(ctx)
+	return out, fail(ctx, "open", name, errors.Join(err, v.Close()))
+}
+
+func (v *View) stats(ctx context.Context) (Stats, error) {
 	live, err := v.LiveRows(ctx)
 	out := Stats{LiveRows: live, FileRows: v.archived(), Files: len(v.parts), Cutoff: v.values[stateCutoff], Upserts: v.values[stateUpserts]}
 	size := int64(v.layout.table.Config.BatchSize)
@@ -359,7 +364,7 @@ func (s *Store) Stats(ctx context.Context, name string) (Stats, error) {
 	for _, p := range v.parts {
 		out.FileBytes += p.info.Bytes
 	}
-	return out, fail(ctx, "open", name, errors.Join(err, v.Close()))
+	return out, err
 }
 
 // RunJobs does every job that is due at the given time, table by table; a table
