@@ -28,7 +28,11 @@ func (b *bench) copy(ctx context.Context, data, from, to, mode string, more ...s
 		maria, _ := b.maria.User.Password()
 		env = append(env, envMariaDBPassword+"="+maria)
 	}
-	s, text, err := child(ctx, stage{b.arus, args, env})
+	if b.clickhouse != nil {
+		password, _ := b.clickhouse.User.Password()
+		env = append(env, envClickHousePassword+"="+password)
+	}
+	s, text, err := child(ctx, stage{path: b.arus, args: args, env: env})
 	if err != nil {
 		return s, outcome{}, err
 	}
@@ -59,7 +63,7 @@ func (o outcome) expect(mode string, rows int64) error {
 func (b *bench) fresh() (string, error) { return os.MkdirTemp(b.dir, "data-*") }
 
 func (b *bench) version(ctx context.Context) string {
-	_, text, err := child(ctx, stage{b.arus, []string{"version"}, nil})
+	_, text, err := child(ctx, stage{path: b.arus, args: []string{"version"}})
 	if err != nil {
 		return "unknown"
 	}

@@ -21,9 +21,14 @@ const (
 	envPostgres = "ARUS_TEST_POSTGRES"
 	envMariaDB  = "ARUS_TEST_MARIADB"
 
+	envClickHouse = "ARUS_TEST_CLICKHOUSE"
+	envMongoDB    = "ARUS_TEST_MONGODB"
+
 	// The passwords reach the measured programs by their environment, since anybody can read a command line.
 	envPostgresPassword = "ARUS_BENCH_POSTGRES_PASSWORD"
 	envMariaDBPassword  = "ARUS_BENCH_MARIADB_PASSWORD"
+
+	envClickHousePassword = "ARUS_BENCH_CLICKHOUSE_PASSWORD"
 )
 
 // errSkip is a lane that cannot be measured here.
@@ -38,6 +43,7 @@ type bench struct {
 	arus    string
 
 	pg, maria           *url.URL // nil where there is no such server
+	clickhouse, mongodb *url.URL
 	psql, mariadbBinary string
 	mariaDB             *sql.DB
 
@@ -55,6 +61,12 @@ func open(ctx context.Context, o options, log io.Writer) (b *bench, err error) {
 		return nil, fmt.Errorf("%s_URL is not set: %s; `go tool task bench` starts the servers", envPostgres, why(envPostgres))
 	}
 	if b.maria, err = server(envMariaDB); err != nil {
+		return nil, err
+	}
+	if b.clickhouse, err = server(envClickHouse); err != nil {
+		return nil, err
+	}
+	if b.mongodb, err = server(envMongoDB); err != nil {
 		return nil, err
 	}
 	if b.psql, err = lookup("psql", "/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin", "/usr/local/opt/postgresql*/bin"); err != nil {
@@ -127,6 +139,8 @@ func (b *bench) close(ctx context.Context) error {
 	for what := range b.made {
 		if name, ok := strings.CutPrefix(what, "mariadb:"); ok {
 			errs = append(errs, b.execMariaDB(ctx, "DROP DATABASE IF EXISTS "+name))
+		} else if name, ok := strings.CutPrefix(what, "clickhouse:"); ok {
+			errs = append(errs, b.execClickHouse(ctx, "DROP DATABASE IF EXISTS "+name))
 		} else if !filepath.IsAbs(what) {
 			errs = append(errs, b.exec(ctx, "", "DROP DATABASE IF EXISTS "+what+" WITH (FORCE)"))
 		}
@@ -232,15 +246,15 @@ func (b *bench) psqlClient(database string, statements ...string) stage {
 	for _, s := range statements {
 		args = append(args, "-c", s)
 	}
-	return stage{b.psql, args, []string{"PGPASSWORD=" + password, "PGTZ=UTC", "PGCLIENTENCODING=UTF8"}}
+	return stage{path: b.psql, args: args, env: []string{"PGPASSWORD=" + password, "PGTZ=UTC", "PGCLIENTENCODING=UTF8"}}
 }
 
 func (b *bench) mariadbClient(statement string) stage {
 	password, _ := b.maria.User.Password()
-	return stage{b.mariadbBinary, []string{
+	return stage{path: b.mariadbBinary, args: []string{
 		"--no-defaults", "--protocol=tcp", "-h", b.maria.Hostname(), "-P", portOr(b.maria, "3306"), "-u", b.maria.User.Username(),
 		"--default-character-set=utf8mb4", "--local-infile=1", "--quick", "-N", "-B", "-e", statement,
-	}, []string{"MYSQL_PWD=" + password}}
+	}, env: []string{"MYSQL_PWD=" + password}}
 }
 
 func portOr(u *url.URL, standard string) string {
@@ -257,6 +271,14 @@ func (b *bench) postgresURL(database string) string {
 
 func (b *bench) mariadbURL(database string) string {
 	return "mariadb://" + b.maria.User.Username() + ":${env:" + envMariaDBPassword + "}@" + b.maria.Host + "/" + database
+}
+
+func (b *bench) clickHouseURL() string {
+	user := b.clickhouse.User.Username()
+	if password, _ := b.clickhouse.User.Password(); password != "" {
+		user += ":${env:" + envClickHousePassword + "}"
+	}
+	return "clickhouse://" + user + "@" + b.clickhouse.Host + b.clickhouse.Path
 }
 
 // calm lets nobody pay for the work that others left to the servers.

@@ -39,7 +39,7 @@ func TestPipe(t *testing.T) {
 	if err != nil {
 		t.Skip("SKIPPED: no shell")
 	}
-	script := func(s string) stage { return stage{sh, []string{"-c", s}, nil} }
+	script := func(s string) stage { return stage{path: sh, args: []string{"-c", s}} }
 	upper := func(w io.Writer, r io.Reader) error {
 		text, err := io.ReadAll(r)
 		return errors.Join(err, func() error { _, err := w.Write(bytes.ToUpper(text)); return err }())
@@ -54,7 +54,7 @@ func TestPipe(t *testing.T) {
 		{"converted", upper, []stage{script("echo rows"), script(`test "$(cat)" = ROWS`)}, ""},
 		{"first fails", nil, []stage{script("echo broken >&2; exit 3"), script("cat >/dev/null")}, "broken"},
 		{"second fails", upper, []stage{script("echo rows"), script("cat >/dev/null; echo broken >&2; exit 3")}, "broken"},
-		{"second is not there", upper, []stage{script("echo rows"), {"/nonexistent", nil, nil}}, "nonexistent"},
+		{"second is not there", upper, []stage{script("echo rows"), {path: "/nonexistent"}}, "nonexistent"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

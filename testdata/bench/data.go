@@ -19,9 +19,7 @@ import (
 
 // The table is twelve columns of the kinds that shops have. A hundredth of the texts holds what encoders have to escape.
 const (
-	minRows    = 1000
-	smallRows  = 1000 // rows of each of the many tables
-	smallCount = 50
+	minRows = 1000
 
 	ordersPostgres = `(
   id bigint NOT NULL,
@@ -137,7 +135,7 @@ func (b *bench) sumEmbedded(ctx context.Context, data, table string) (s sum, err
 	var row struct {
 		R *string `json:"r"`
 	}
-	err = lines(ctx, stage{b.arus, []string{"query", "--data", data, "--json", "SELECT " + rowSQLite + " AS r FROM " + table}, nil}, func(line []byte) error {
+	err = lines(ctx, stage{path: b.arus, args: []string{"query", "--data", data, "--json", "SELECT " + rowSQLite + " AS r FROM " + table}}, func(line []byte) error {
 		row.R = nil
 		if err := json.Unmarshal(line, &row); err != nil {
 			return err
@@ -196,25 +194,25 @@ func (b *bench) target(ctx context.Context) (string, error) {
 	return database, b.createPostgres(ctx, database, "")
 }
 
-// manySource is the small tables t01, t02, ...; all hold the same rows.
-func (b *bench) manySource(ctx context.Context) (string, error) {
-	database := b.name("many")
+// manySource is the small tables t0001, t0002, ...; all hold the same rows.
+func (b *bench) manySource(ctx context.Context, count, rows int) (database string, tables []string, err error) {
+	for i := range count {
+		tables = append(tables, fmt.Sprintf("t%04d", i+1))
+	}
+	database = b.name(fmt.Sprintf("many%d", count))
 	if b.made[database] {
-		return database, nil
+		return database, tables, nil
 	}
-	b.say("making %d tables of %d rows in PostgreSQL", smallCount, smallRows)
+	b.say("making %d tables of %d rows in PostgreSQL", count, rows)
 	if err := b.createPostgres(ctx, database, ""); err != nil {
-		return "", err
+		return "", nil, err
 	}
-	statements := []string{"CREATE TABLE orders " + ordersPostgres, fmt.Sprintf(fillPostgres, smallRows)}
-	for i := range smallCount {
-		t := smallTable(i)
+	statements := []string{"CREATE TABLE orders " + ordersPostgres, fmt.Sprintf(fillPostgres, rows)}
+	for _, t := range tables {
 		statements = append(statements, "CREATE TABLE "+t+" AS SELECT * FROM orders", "ALTER TABLE "+t+" ADD PRIMARY KEY (id)")
 	}
-	return database, b.exec(ctx, database, append(statements, "DROP TABLE orders", "VACUUM (FREEZE, ANALYZE)")...)
+	return database, tables, b.exec(ctx, database, append(statements, "DROP TABLE orders", "VACUUM (FREEZE, ANALYZE)")...)
 }
-
-func smallTable(i int) string { return fmt.Sprintf("t%02d", i+1) }
 
 // loadFile writes the rows for LOAD DATA on first use and counts their bytes.
 func (b *bench) loadFile(ctx context.Context) (string, error) {

@@ -22,9 +22,17 @@ func lanes() []lane {
 		{"pg-pg-3x", "the same with three times the rows: does memory grow?", pgToPgMemory},
 		{"pg-pg-upsert", "a tenth of the rows changed, merged into the whole table", pgUpsert},
 		{"pg-pg-nothing", "incremental with nothing new", pgNothing},
-		{"pg-pg-many", fmt.Sprintf("%d tables of %d rows", smallCount, smallRows), pgMany},
+		{"pg-pg-many", "50 tables of 1,000 rows", many(50, 1000)},
+		{"pg-pg-tiny", "1,000 tables of 100 rows", many(1000, 100)},
+		{"pg-pg-tiny-nothing", "incremental over 1,000 tables with nothing new", nothingIn(1000, 100)},
+		{"pg-pg-raw", "PostgreSQL to PostgreSQL by way of JSON in staging", pgToRaw},
+		{"pg-pg-wide", fmt.Sprintf("a table of %d columns", wideColumns), shaped(wide)},
+		{"pg-pg-narrow", "a table of two integers", shaped(narrow)},
+		{"pg-pg-text", "a table of texts of 2 KB", shaped(long)},
 		{"mariadb-pg", "MariaDB to PostgreSQL, full refresh", mariaToPg},
 		{"pg-mariadb", "PostgreSQL to MariaDB, full refresh", pgToMaria},
+		{"pg-clickhouse", "PostgreSQL to ClickHouse, full refresh", pgToClickHouse},
+		{"mongodb-pg", "MongoDB's protocol to PostgreSQL, full refresh", mongoToPg},
 		{"pg-embedded", "PostgreSQL to the built-in warehouse, full refresh", pgToEmbedded},
 		{"sqlite-embedded", "SQLite to the built-in warehouse, full refresh", sqliteToEmbedded},
 		{"warehouse-query", "fifteen queries of the built-in warehouse, and of plain SQLite", warehouseQueries},
@@ -225,28 +233,106 @@ func pgNothing(ctx context.Context, b *bench) (*job, error) {
 	}, nil
 }
 
-func pgMany(ctx context.Context, b *bench) (*job, error) {
-	src, err := b.manySource(ctx)
-	if err != nil {
-		return nil, err
+// many copies small tables. A pipe for each of them in turn is the floor, of few tables only: it takes as long for each.
+func many(count, rows int) func(context.Context, *bench) (*job, error) {
+	return func(ctx context.Context, b *bench) (*job, error) {
+		src, tables, size, check, err := b.smallTables(ctx, count, rows)
+		if err != nil {
+			return nil, err
+		}
+		dst := b.name("dst")
+		var floors []contender
+		if count <= 100 {
+			floors = append(floors, contender{
+				name: "a COPY text pipe for each table in turn, plain heaps",
+				reset: func(ctx context.Context) error {
+					var statements []string
+					for _, t := range tables {
+						statements = append(statements, "DROP TABLE IF EXISTS floor_"+t, "CREATE TABLE floor_"+t+" "+ordersPostgres)
+					}
+					return b.exec(ctx, dst, statements...)
+				},
+				run: func(ctx context.Context) (total sample, err error) {
+					total.Load = loadAverage()
+					for _, t := range tables {
+						s, err := pipe(ctx, nil, b.psqlClient(src, "COPY (SELECT * FROM "+t+") TO STDOUT"), b.psqlClient(dst, "COPY floor_"+t+" FROM STDIN"))
+						if err != nil {
+							return total, err
+						}
+						total.Seconds += s.Seconds
+						total.CPU += s.CPU
+					}
+					return total, nil
+				},
+				check: check("floor_"),
+			})
+		}
+		return &job{
+			rows: int64(count) * int64(rows), bytes: size, floors: floors,
+			arus: b.sync(b.postgresURL(src), b.postgresURL(dst), full, int64(count)*int64(rows), b.noTargets(dst), check("analytics.")),
+			end: func(ctx context.Context) error {
+				for _, t := range tables {
+					if err := b.exec(ctx, dst, "SET client_min_messages = warning", "DROP TABLE IF EXISTS floor_"+t); err != nil {
+						return err
+					}
+				}
+				return b.emptyTarget(dst)(ctx)
+			},
+		}, nil
+	}
+}
+
+// nothingIn is what a schedule of a few minutes does most of the time.
+func nothingIn(count, rows int) func(context.Context, *bench) (*job, error) {
+	return func(ctx context.Context, b *bench) (*job, error) {
+		src, _, size, check, err := b.smallTables(ctx, count, rows)
+		if err != nil {
+			return nil, err
+		}
+		dst := b.name("dst")
+		data, err := b.fresh()
+		if err != nil {
+			return nil, err
+		}
+		if err := b.noTargets(dst)(ctx); err != nil {
+			return nil, err
+		}
+		if _, _, err := b.copy(ctx, data, b.postgresURL(src), b.postgresURL(dst), incremental); err != nil {
+			return nil, err
+		}
+		return &job{
+			rows: int64(count) * int64(rows), bytes: size, idle: true,
+			arus: contender{
+				name: "arus",
+				run: func(ctx context.Context) (sample, error) {
+					s, o, err := b.copy(ctx, data, b.postgresURL(src), b.postgresURL(dst), incremental)
+					if err == nil {
+						err = o.expect(incremental, 0)
+					}
+					return s, err
+				},
+				check: check("analytics."),
+			},
+			end: b.emptyTarget(dst),
+		}, nil
+	}
+}
+
+// smallTables makes the tables and says how a copy of them is checked.
+func (b *bench) smallTables(ctx context.Context, count, rows int) (src string, tables []string, size int64, check func(prefix string) func(context.Context) error, err error) {
+	if src, tables, err = b.manySource(ctx, count, rows); err != nil {
+		return src, nil, 0, nil, err
 	}
 	dst, err := b.target(ctx)
 	if err != nil {
-		return nil, err
+		return src, nil, 0, nil, err
 	}
-	var tables []string
-	for i := range smallCount {
-		tables = append(tables, smallTable(i))
-	}
-	size, err := b.textBytes(ctx, src, tables...)
+	one, err := b.textBytes(ctx, src, tables[0])
 	if err != nil {
-		return nil, err
+		return src, nil, 0, nil, err
 	}
 	want, err := b.sumPostgres(ctx, src, tables[0])
-	if err != nil {
-		return nil, err
-	}
-	check := func(prefix string) func(context.Context) error {
+	return src, tables, one * int64(count), func(prefix string) func(context.Context) error {
 		return func(ctx context.Context) error {
 			for _, t := range tables {
 				if err := b.checkPostgres(dst, prefix+t, want)(ctx); err != nil {
@@ -255,42 +341,7 @@ func pgMany(ctx context.Context, b *bench) (*job, error) {
 			}
 			return nil
 		}
-	}
-	return &job{
-		rows: smallCount * want.rows, bytes: size,
-		floors: []contender{{
-			name: "a COPY text pipe for each table in turn, plain heaps",
-			reset: func(ctx context.Context) error {
-				var statements []string
-				for _, t := range tables {
-					statements = append(statements, "DROP TABLE IF EXISTS floor_"+t, "CREATE TABLE floor_"+t+" "+ordersPostgres)
-				}
-				return b.exec(ctx, dst, statements...)
-			},
-			run: func(ctx context.Context) (total sample, err error) {
-				total.Load = loadAverage()
-				for _, t := range tables {
-					s, err := pipe(ctx, nil, b.psqlClient(src, "COPY (SELECT * FROM "+t+") TO STDOUT"), b.psqlClient(dst, "COPY floor_"+t+" FROM STDIN"))
-					if err != nil {
-						return total, err
-					}
-					total.Seconds += s.Seconds
-					total.CPU += s.CPU
-				}
-				return total, nil
-			},
-			check: check("floor_"),
-		}},
-		arus: b.sync(b.postgresURL(src), b.postgresURL(dst), full, smallCount*want.rows, b.noTargets(dst), check("analytics.")),
-		end: func(ctx context.Context) error {
-			for _, t := range tables {
-				if err := b.exec(ctx, dst, "DROP TABLE IF EXISTS floor_"+t); err != nil {
-					return err
-				}
-			}
-			return b.emptyTarget(dst)(ctx)
-		},
-	}, nil
+	}, err
 }
 
 func mariaToPg(ctx context.Context, b *bench) (*job, error) {

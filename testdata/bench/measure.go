@@ -32,9 +32,10 @@ type point struct {
 
 // stage is one process of a pipe.
 type stage struct {
-	path string
-	args []string
-	env  []string
+	path  string
+	args  []string
+	env   []string
+	stdin string // a file; "" = nothing
 }
 
 // pipe runs a chain of processes that are connected by the kernel, as a shell would, and returns when all have ended.
@@ -121,6 +122,14 @@ func child(ctx context.Context, st stage) (s sample, stdout []byte, err error) {
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	cmd.Env = append(os.Environ(), st.env...)
+	if st.stdin != "" {
+		in, err := os.Open(st.stdin)
+		if err != nil {
+			return s, nil, err
+		}
+		defer func() { _ = in.Close() }()
+		cmd.Stdin = in
+	}
 	s.Load = loadAverage()
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
