@@ -10,5 +10,8 @@ import (
 
 func main() {
 	app.SaveMemory()
-	os.Exit(app.Main(context.Background(), os.Args[1:], app.Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
+	stop := app.Profile()
+	code := app.Main(context.Background(), os.Args[1:], app.Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+	stop()
+	os.Exit(code)
 }

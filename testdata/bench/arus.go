@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 )
 
 // outcome is what the bench needs of the report that Arus prints.
@@ -32,7 +34,14 @@ func (b *bench) copy(ctx context.Context, data, from, to, mode string, more ...s
 		password, _ := b.clickhouse.User.Password()
 		env = append(env, envClickHousePassword+"="+password)
 	}
+	if b.options.profile != "" {
+		b.copies++
+		env = append(env, "ARUS_CPU_PROFILE="+filepath.Join(b.options.profile, fmt.Sprintf("%03d.prof", b.copies)))
+	}
 	s, text, err := child(ctx, stage{path: b.arus, args: args, env: env})
+	if b.options.profile != "" {
+		b.say("profile %03d is of %s to %s", b.copies, redact(from), redact(to))
+	}
 	if err != nil {
 		return s, outcome{}, err
 	}
@@ -68,4 +77,10 @@ func (b *bench) version(ctx context.Context) string {
 		return "unknown"
 	}
 	return tail(text)
+}
+
+// redact leaves the kind and the database of an address.
+func redact(address string) string {
+	kind, rest, _ := strings.Cut(address, ":")
+	return kind + " " + rest[strings.LastIndexByte(rest, '/')+1:]
 }

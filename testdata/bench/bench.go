@@ -47,9 +47,10 @@ type bench struct {
 	psql, mariadbBinary string
 	mariaDB             *sql.DB
 
-	made map[string]bool // databases and files
-	sum  sum             // of the orders
-	size int64           // of the orders as text
+	made   map[string]bool // databases and files
+	copies int             // of Arus so far
+	sum    sum             // of the orders
+	size   int64           // of the orders as text
 }
 
 func open(ctx context.Context, o options, log io.Writer) (b *bench, err error) {
@@ -69,6 +70,11 @@ func open(ctx context.Context, o options, log io.Writer) (b *bench, err error) {
 	if b.mongodb, err = server(envMongoDB); err != nil {
 		return nil, err
 	}
+	if o.profile != "" {
+		if err := os.MkdirAll(o.profile, 0o700); err != nil {
+			return nil, err
+		}
+	}
 	if b.psql, err = lookup("psql", "/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin", "/usr/local/opt/postgresql*/bin"); err != nil {
 		return nil, err
 	}
@@ -82,7 +88,7 @@ func open(ctx context.Context, o options, log io.Writer) (b *bench, err error) {
 		if version, err := exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty").Output(); err == nil {
 			flags += " -X arus/app.version=" + strings.TrimSpace(string(version)) // figures without it are nobody's
 		}
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", flags, "-o", b.arus, "arus")
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", flags, "-tags", b.tags(), "-o", b.arus, "arus")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		var text []byte
 		if text, err = build.CombinedOutput(); err != nil {
@@ -93,6 +99,13 @@ func open(ctx context.Context, o options, log io.Writer) (b *bench, err error) {
 		return nil, errors.Join(err, os.RemoveAll(b.dir))
 	}
 	return b, nil
+}
+
+func (b *bench) tags() string {
+	if b.options.profile != "" {
+		return "profile"
+	}
+	return ""
 }
 
 func server(env string) (*url.URL, error) {

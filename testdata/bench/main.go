@@ -7,7 +7,7 @@
 //
 // The rows are a function of their number, so every run has the same ones. Floor and Arus take turns; the table shows
 // medians, -json every single measurement. Arus runs as it is shipped: the real binary as a process of its own with a
-// fresh data directory. It has no profiler yet, so there is no flag for one.
+// fresh data directory. With -profile it is built with a profiler, and each copy leaves a profile of its processor time.
 package main
 
 import (
@@ -30,6 +30,7 @@ type options struct {
 	json     string
 	markdown string
 	arus     string
+	profile  string
 	keep     bool
 }
 
@@ -56,6 +57,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	f.StringVar(&o.json, "json", "", "write every measurement and the machine to this `file`")
 	f.StringVar(&o.markdown, "markdown", "", "write the table as Markdown to this `file`")
 	f.StringVar(&o.arus, "arus", "", "measure this `binary` instead of building one")
+	f.StringVar(&o.profile, "profile", "", "leave a CPU profile of each copy in this `directory`")
 	f.BoolVar(&o.keep, "keep", false, "leave the databases and the temporary directory behind")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -69,6 +71,9 @@ func parse(args []string, out io.Writer) (options, error) {
 	}
 	if o.runs < 1 {
 		wrong = append(wrong, errors.New("-runs is at least 1"))
+	}
+	if o.profile != "" && o.arus != "" {
+		wrong = append(wrong, errors.New("-profile needs a binary of its own, so it does not go with -arus"))
 	}
 	return o, errors.Join(wrong...)
 }
