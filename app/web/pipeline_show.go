@@ -84,7 +84,7 @@ func pipelineShow(v *visit) error {
 		return err
 	}
 	if v.query("part") == "state" {
-		return v.fragment(pages.PipelineState(view))
+		return v.live(surround, pages.PipelineState(view))
 	}
 	return v.show(surround, pages.Pipeline(view))
 }

@@ -29,18 +29,18 @@ func runShow(v *visit) error {
 		return err
 	}
 	view := v.runView(run, p)
-	if v.query("part") == "run" {
-		return v.fragment(pages.RunState(view))
-	}
-	if view.Log, err = v.runLog(run); err != nil {
-		return err
-	}
 	surround := page{title: "Run of " + p.Name, crumbs: []components.Link{{Label: "Runs", Href: "/runs"}}, status: string(run.Status)}
 	switch {
 	case view.Active:
 		surround.icon = "busy"
 	case run.Status == model.RunFailed:
 		surround.icon = "bad"
+	}
+	if v.query("part") == "run" {
+		return v.live(surround, pages.RunState(view))
+	}
+	if view.Log, err = v.runLog(run); err != nil {
+		return err
 	}
 	return v.show(surround, pages.Run(view))
 }

@@ -253,32 +253,3 @@ func TestPipelineChanges(t *testing.T) {
 	_, text = s.get(viewer, at+"/settings?part=next&schedule=every+5m")
 	contains(t, "the next runs", text, "every 5 minutes", "<li>")
 }
-
-func TestTransformPages(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	s.fill()
-	editor := s.client(model.RoleEditor)
-	at := "/pipelines/" + s.pipeline.ID + "/transforms"
-	form := url.Values{"table": {"customers"}, "do": {"preview"}, "steps": {`[{"type": "rename", "config": {"mapping": {"email": "mail"}}}]`}}
-	_, text := s.post(editor, at, form)
-	contains(t, "the preview", text, "Before", "email (", "After step 1", "mail (")
-	form.Set("steps", `[{"type": "no_such_step"}]`)
-	status, text := s.post(editor, at, form)
-	if contains(t, "a wrong step", text, "is-invalid", "no_such_step"); status != http.StatusUnprocessableEntity {
-		t.Errorf("a wrong step: %d", status)
-	}
-	form.Set("steps", `[{"type": "rename", "config": {"mapping": {"email": "mail"}}}]`)
-	form.Set("do", "save")
-	_, text = s.post(editor, at, form)
-	contains(t, "the saved steps", text, "The steps of customers are saved", "rename")
-	p, err := s.service.Pipeline(s.admin, s.pipeline.ID)
-	s.must(err)
-	n := 0
-	for _, table := range p.Tables {
-		n += stepCount(table.TransformConfig)
-	}
-	if n != 1 {
-		t.Errorf("%d steps are stored", n)
-	}
-}

@@ -37,7 +37,7 @@ func searchShow(v *visit) error {
 		case "pipeline":
 			hit.Group, hit.Icon, hit.Href = "Pipelines", "route", "/pipelines/"+f.ID
 		case "table":
-			hit.Group, hit.Icon, hit.Href = "Tables", "table", "/pipelines/"+f.ID+"?q="+url.QueryEscape(f.Name)
+			hit.Group, hit.Icon, hit.Href = "Tables", "table", "/pipelines/"+f.ID+"/tables?q="+url.QueryEscape(f.Name)
 		case "run":
 			hit.Group, hit.Icon, hit.Href, hit.Name = "Runs", "history", "/runs/"+f.ID, f.Name+" · "+f.ID[:min(13, len(f.ID))]
 		}

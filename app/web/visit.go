@@ -6,11 +6,14 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/a-h/templ"
 
@@ -95,6 +98,7 @@ func (v *visit) show(p page, body templ.Component) error { return v.showAs(http.
 // showAs draws a page with a status: 422 for a form that was not taken.
 func (v *visit) showAs(status int, p page, body templ.Component) error {
 	if v.partial() {
+		v.tab(p)
 		return v.write(status, body)
 	}
 	shell := v.shell(p)
@@ -109,6 +113,36 @@ func (v *visit) showAs(status int, p page, body templ.Component) error {
 
 // fragment draws a part of a page.
 func (v *visit) fragment(body templ.Component) error { return v.write(http.StatusOK, body) }
+
+// live draws a part of a page anew, and with it the browser's tab.
+func (v *visit) live(p page, body templ.Component) error {
+	v.tab(p)
+	return v.fragment(body)
+}
+
+// tab says to app.js how the browser's tab is to look now. A dialog is no page of
+// its own.
+func (v *visit) tab(p page) {
+	if v.r.Header.Get("Hx-Target") == "dialog-body" {
+		return
+	}
+	title, icon := layout.Shell{Title: p.title, Status: p.status, Icon: p.icon}.Tab()
+	text, err := json.Marshal(map[string]any{"tab": map[string]string{"title": title, "icon": v.assets.address(icon)}})
+	if err != nil {
+		return
+	}
+	var header strings.Builder // of ASCII alone
+	for _, c := range string(text) {
+		if c < utf8.RuneSelf {
+			header.WriteRune(c)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{c}) {
+			fmt.Fprintf(&header, "\\u%04x", unit)
+		}
+	}
+	v.w.Header().Set("Hx-Trigger", header.String())
+}
 
 // redirect leads on after something was done. The flash, where it has a text, is
 // said on the next page.

@@ -182,11 +182,140 @@
     }
   });
 
-  // Live: one stream for the page, and none while nobody looks: browsers allow few at a time.
+  // Live: one stream for the page. A browser opens few connections to one host for all its tabs, so a tab that nobody
+  // looks at lets go of its own after a while; shown again, it asks for everything that may have changed meanwhile.
+  var restAfter = 15000, stream = null;
+  function Stream(url) {
+    var self = this, heard = {}, source = null;
+    function tell(e) { (heard[e.type] || []).slice().forEach(function (fn) { fn(e); }); }
+    self.open = function () {
+      if (source) return;
+      source = new EventSource(url, { withCredentials: true });
+      source.onopen = function (e) { if (self.onopen) self.onopen(e); };
+      source.onerror = function (e) { if (self.onerror) self.onerror(e); };
+      Object.keys(heard).forEach(function (type) { source.addEventListener(type, tell); });
+    };
+    self.rest = function () { if (source) source.close(); source = null; };
+    self.resting = function () { return !source; };
+    self.catchUp = function () { Object.keys(heard).forEach(function (type) { tell(new MessageEvent(type)); }); };
+    self.addEventListener = function (type, fn) {
+      if (!heard[type]) {
+        heard[type] = [];
+        if (source) source.addEventListener(type, tell);
+      }
+      heard[type].push(fn);
+    };
+    self.removeEventListener = function (type, fn) { heard[type] = (heard[type] || []).filter(function (f) { return f !== fn; }); };
+    self.close = self.rest;
+    Object.defineProperty(self, "readyState", { get: function () { return source ? source.readyState : EventSource.CONNECTING; } });
+  }
+  var resting = 0;
+  function rest() {
+    if (!stream || stream.resting()) return;
+    stream.rest();
+    doc.body.classList.add("resting");
+  }
+  function wake() {
+    clearTimeout(resting);
+    if (!stream || !stream.resting()) return;
+    doc.body.classList.remove("resting");
+    stream.open();
+    stream.catchUp();
+  }
+  if (window.htmx) htmx.createEventSource = function (url) {
+    if (stream) stream.rest();
+    stream = new Stream(url);
+    if (doc.visibilityState === "hidden") doc.body.classList.add("resting"); // opened in the background
+    else stream.open();
+    return stream;
+  };
+  doc.addEventListener("visibilitychange", function () {
+    if (doc.visibilityState === "hidden") resting = setTimeout(rest, restAfter);
+    else wake();
+  });
+  window.addEventListener("pagehide", rest);
+  window.addEventListener("pageshow", function (e) { if (e.persisted && doc.visibilityState !== "hidden") wake(); });
   doc.addEventListener("htmx:sseOpen", function () { doc.body.classList.remove("offline"); });
   doc.addEventListener("htmx:sseError", function () { doc.body.classList.add("offline"); });
+  // The server says with a part how its page stands now.
+  doc.addEventListener("tab", function (e) {
+    if (!e.detail || !e.detail.title) return;
+    doc.title = e.detail.title;
+    doc.getElementById("favicon").href = e.detail.icon;
+  });
   doc.addEventListener("htmx:afterSwap", tick);
+  doc.addEventListener("htmx:afterSettle", function (e) {
+    var wrong = e.detail.elt.querySelector && e.detail.elt.querySelector("[data-focus]");
+    if (wrong) (e.detail.elt.querySelector(".is-invalid") || wrong).focus();
+  });
   doc.addEventListener("htmx:sendError", function () { toast("warning", "Arus does not answer. It is tried again."); });
+
+  // Rows of fields: there is always an empty one to go on in.
+  on("input", "[data-rows] input", function (e, el) {
+    var row = el.parentElement, box = row.parentElement;
+    if (row !== box.lastElementChild || !el.value) return;
+    var next = row.cloneNode(true);
+    next.querySelectorAll("input").forEach(function (i) { i.value = ""; i.removeAttribute("value"); i.autofocus = false; });
+    box.appendChild(next);
+  });
+
+  // Code: a text area whose words are painted on a layer below it.
+  var words = {
+    python: /(#.*)|((?:[rbfRBF]{1,2})?(?:"""[\s\S]*?(?:"""|$)|'''[\s\S]*?(?:'''|$)|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?))|\b(\d[\w.]*)|\b(and|as|assert|async|await|break|case|class|continue|def|del|elif|else|except|finally|for|from|global|if|import|in|is|lambda|match|nonlocal|not|or|pass|raise|return|try|while|with|yield|None|True|False)\b|\b(abs|all|any|bool|bytes|date|datetime|Decimal|dict|enumerate|filter|float|int|len|list|map|max|min|print|range|round|set|sorted|str|sum|timedelta|tuple|zip)\b/g,
+    sql: /(--.*|\/\*[\s\S]*?(?:\*\/|$))|('(?:''|[^'])*'?)|\b(\d[\d.]*(?:e[+-]?\d+)?)\b|\b(all|and|as|asc|between|by|case|cast|create|cross|delete|desc|distinct|drop|else|end|except|exists|explain|false|from|full|group|having|in|inner|insert|intersect|into|is|join|left|like|limit|not|null|offset|on|or|order|outer|over|partition|right|select|set|table|then|true|union|update|using|values|view|when|where|window|with)\b|\b(abs|avg|coalesce|count|date|datetime|first_value|iif|lag|lead|length|lower|max|min|printf|rank|replace|round|row_number|strftime|substr|sum|total|trim|upper)\b(?=\s*\()/gi,
+  };
+  function paint(area, layer, language) {
+    var text = area.value, at = 0, out = doc.createDocumentFragment();
+    if (text.length < 60000) text.replace(words[language], function (all) {
+      var start = arguments[arguments.length - 2], kind = 1;
+      while (kind < 6 && arguments[kind] === undefined) kind++;
+      if (!all || kind > 5) return all;
+      out.append(text.slice(at, start));
+      var span = doc.createElement("span");
+      span.className = "code-" + ["", "comment", "text", "number", "word", "name"][kind];
+      span.textContent = all;
+      out.append(span);
+      at = start + all.length;
+      return all;
+    });
+    out.append(text.slice(at) + "\n");
+    layer.replaceChildren(out);
+  }
+  function editors(root) {
+    root.querySelectorAll("[data-code] textarea:not([data-painted])").forEach(function (area) {
+      var language = area.closest("[data-code]").dataset.code, box = doc.createElement("div"), layer = doc.createElement("pre");
+      if (!words[language]) return;
+      area.dataset.painted = "";
+      box.className = "code-box";
+      layer.setAttribute("aria-hidden", "true");
+      area.before(box);
+      box.append(layer, area);
+      function draw() { paint(area, layer, language); layer.scrollTop = area.scrollTop; layer.scrollLeft = area.scrollLeft; }
+      area.addEventListener("input", draw);
+      area.addEventListener("scroll", function () { layer.scrollTop = area.scrollTop; layer.scrollLeft = area.scrollLeft; });
+      var leave = false;
+      area.addEventListener("keydown", function (e) {
+        if (e.key === "Tab" && !e.ctrlKey && !e.altKey && !e.shiftKey && !leave) {
+          e.preventDefault();
+          area.setRangeText("    ", area.selectionStart, area.selectionEnd, "end");
+          draw();
+        } else if (e.key === "Enter" && !e.ctrlKey && !e.metaKey) {
+          var line = area.value.slice(0, area.selectionStart).split("\n").pop();
+          var indent = /^\s*/.exec(line)[0] + (language === "python" && /:\s*$/.test(line) ? "    " : "");
+          if (indent) {
+            e.preventDefault();
+            area.setRangeText("\n" + indent, area.selectionStart, area.selectionEnd, "end");
+            area.blur(); area.focus(); // brings the caret into view
+            draw();
+          }
+        }
+        leave = e.key === "Escape"; // then Tab goes on to the next field, as elsewhere
+      });
+      draw();
+    });
+  }
+  editors(doc);
+  doc.addEventListener("htmx:load", function (e) { editors(e.detail.elt); });
 
   // Charts: <div data-chart> holds a table with the numbers, which stays for those who cannot see the chart.
   function chart(box) {

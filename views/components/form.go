@@ -43,6 +43,7 @@ type Field struct {
 	Help  string
 
 	Required     bool
+	Needed       bool // required too, but the browser lets it be sent empty
 	Placeholder  string
 	Autocomplete string // what browsers may fill in; empty: off
 	Options      []Option

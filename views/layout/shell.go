@@ -74,6 +74,9 @@ func (s Shell) documentTitle() string {
 	return title
 }
 
+// Tab is how the browser's tab looks: its title, and the file of its icon.
+func (s Shell) Tab() (title, icon string) { return s.documentTitle(), s.icon() }
+
 // themeAttribute is the theme as the style sheet wants it. What "auto" means
 // only the browser knows: theme.js says it before anything is drawn.
 func (s Shell) themeAttribute() string {
