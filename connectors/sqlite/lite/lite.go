@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"unsafe"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -33,9 +34,10 @@ const (
 
 // Conn is one connection; one goroutine uses it at a time.
 type Conn struct {
-	conn driver.Conn
-	db   uintptr // the sqlite3 handle, only for interrupting
-	pool *sql.DB // that owns the connection; nil = none
+	conn  driver.Conn
+	db    uintptr // the sqlite3 handle
+	mutex uintptr // the handle's own, see unlock
+	pool  *sql.DB // that owns the connection; nil = none
 }
 
 // URI names a file for SQLite; params are further query parameters.
@@ -102,12 +104,30 @@ func open(d *sqlite.Driver, uri string) (*Conn, error) {
 	// this package interrupt the others; a test fails should it be renamed.
 	if f := reflect.Indirect(reflect.ValueOf(conn)).FieldByName("db"); f.IsValid() && f.Kind() == reflect.Uintptr {
 		c.db = uintptr(f.Uint())
+		c.unlock()
 	}
 	return c, nil
 }
 
+// unlock makes the connection one of SQLite's multi-thread mode: the driver opens
+// all in the serialized mode, which locks a mutex for every value of every row.
+// SQLite tells the modes apart by whether the handle has a mutex.
+func (c *Conn) unlock() {
+	handle := *(**sqlite3.Tsqlite3)(unsafe.Pointer(&c.db))
+	c.mutex, handle.Fmutex = handle.Fmutex, 0
+}
+
+// lock gives the handle its mutex back, which goes with it.
+func (c *Conn) lock() {
+	if c.mutex != 0 {
+		handle := *(**sqlite3.Tsqlite3)(unsafe.Pointer(&c.db))
+		handle.Fmutex, c.mutex = c.mutex, 0
+	}
+}
+
 // Close closes the connection; a transaction that is open is rolled back.
 func (c *Conn) Close() error {
+	c.lock()
 	if c.pool != nil {
 		return c.pool.Close()
 	}
