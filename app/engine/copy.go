@@ -112,7 +112,7 @@ func (c *tableCopy) do(ctx context.Context) TableReport {
 
 // sync copies the table, again and again while what fails may pass.
 func (c *tableCopy) sync(ctx context.Context) error {
-	if err := c.engine.State.SaveTableStat(ctx, &c.stat); err != nil {
+	if err := c.runLog.start(ctx, &c.stat); err != nil {
 		return fmt.Errorf("record the table's start: %w", err)
 	}
 	if c.missing != nil {

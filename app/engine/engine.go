@@ -23,6 +23,8 @@ type State interface {
 	// Checkpoint stores a watermark and the table's figures in one transaction.
 	Checkpoint(ctx context.Context, w *model.Watermark, s *model.RunTableStat) error
 	SaveTableStat(ctx context.Context, s *model.RunTableStat) error
+	// StartTables stores the beginnings of tables, unless more is known of them.
+	StartTables(ctx context.Context, starts []model.RunTableStat) error
 	// StartRun fills the run's id and times.
 	StartRun(ctx context.Context, r *model.Run) error
 	FinishRun(ctx context.Context, r model.Run) error

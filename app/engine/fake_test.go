@@ -501,6 +501,17 @@ func (s *fakeState) FinishRun(_ context.Context, r model.Run) error {
 	return nil
 }
 
+func (s *fakeState) StartTables(_ context.Context, starts []model.RunTableStat) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range starts {
+		if _, ok := s.stats[t.TableName]; !ok {
+			s.stats[t.TableName] = t
+		}
+	}
+	return nil
+}
+
 func (s *fakeState) AppendRunLogs(_ context.Context, lines []model.RunLog) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -202,7 +202,7 @@ func Configured(t model.PipelineTable) connectors.Table {
 func (c *tableCopy) separately(ctx context.Context, work func(context.Context) error) TableReport {
 	started := c.engine.Now()
 	c.stat = model.RunTableStat{RunID: c.run.ID, TableName: c.config.Key(), Status: model.RunRunning, LoadMode: c.config.LoadMode}
-	err := c.engine.State.SaveTableStat(ctx, &c.stat)
+	err := c.runLog.start(ctx, &c.stat)
 	if err == nil {
 		err = c.engine.whyEnded(ctx, c.job, c.stat.TableName, work(ctx))
 	}

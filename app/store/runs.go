@@ -256,6 +256,19 @@ func saveTableStat(ctx context.Context, tx *transaction, t *model.RunTableStat) 
 	return err
 }
 
+// StartTables stores the beginnings of tables. Of a table that has got further nothing changes.
+func (s *Store) StartTables(ctx context.Context, starts []model.RunTableStat) error {
+	return fail(s.write(ctx, func(tx *transaction) error {
+		for _, t := range starts {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO arus_run_logs_run_table_stats (id, run_id, table_name, status, load_mode) VALUES (?, ?, ?, ?, ?)
+				ON CONFLICT (id) DO NOTHING`, t.ID, t.RunID, t.TableName, t.Status, orNull(t.LoadMode)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}), "save the beginning of tables")
+}
+
 // LatestSuccess returns the newest run of a pipeline that copied its tables with success, ErrNotFound when none has.
 func (s *Store) LatestSuccess(ctx context.Context, pipelineID string) (model.Run, error) {
 	run, err := scanRun(s.reader.QueryRowContext(ctx, `SELECT `+runColumns+` FROM arus_run_logs_runs

@@ -318,6 +318,31 @@ func TestCheckpointIsAllOrNothing(t *testing.T) {
 	}
 }
 
+// The beginning of a table may be written after its end.
+func TestABeginningWrittenLateChangesNothing(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	ctx := t.Context()
+	run := startRun(t, s, "p")
+	late := model.RunTableStat{ID: "00000000-0000-7000-8000-000000000001", RunID: run.ID, TableName: "late", Status: model.RunRunning}
+	done := late
+	done.Status, done.RowsExtracted = model.RunSuccess, 7
+	if err := s.SaveTableStat(ctx, &done); err != nil {
+		t.Fatal(err)
+	}
+	begun := model.RunTableStat{ID: "00000000-0000-7000-8000-000000000002", RunID: run.ID, TableName: "begun", Status: model.RunRunning, LoadMode: model.LoadRaw}
+	if err := s.StartTables(ctx, []model.RunTableStat{late, begun}); err != nil {
+		t.Fatal(err)
+	}
+	stats, err := s.LastTableStats(ctx, "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := map[string]model.RunTableStat{"late": done, "begun": begun}; !cmp.Equal(stats, want) {
+		t.Errorf("the tables: %s", cmp.Diff(want, stats))
+	}
+}
+
 func TestRunLogs(t *testing.T) {
 	t.Parallel()
 	s, clk := openWithClock(t, t.TempDir())
