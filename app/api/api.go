@@ -31,7 +31,8 @@ type API struct {
 	Started time.Time
 	Ready   func() bool // false until the services run, and while they stop
 
-	bodies *semaphore.Weighted // bytes of bodies of Tables that are in memory
+	bodies  *semaphore.Weighted // bytes of bodies of Tables that are in memory
+	answers answers
 }
 
 // route is one path with what it takes and gives.
@@ -49,8 +50,10 @@ type route struct {
 // Handler is the whole of /api.
 func (a *API) Handler() http.Handler {
 	mux := http.NewServeMux()
+	held := remembered()
 	for _, rt := range routes() {
-		mux.HandleFunc(rt.method+" "+rt.path, func(w http.ResponseWriter, r *http.Request) { a.serve(w, r, rt) })
+		f := form{maxBody: maxBody, write: (*call).write, fail: (*API).fail, held: held[rt.method+" "+rt.path]}
+		mux.HandleFunc(rt.method+" "+rt.path, func(w http.ResponseWriter, r *http.Request) { a.serveAs(f, w, r, rt) })
 	}
 	// What no route takes gets the envelope too.
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
@@ -80,11 +83,7 @@ type form struct {
 	maxBody int64
 	write   func(c *call, status int, data any)
 	fail    func(a *API, w http.ResponseWriter, r *http.Request, rt route, err error)
-}
-
-// serve answers one request of /api.
-func (a *API) serve(w http.ResponseWriter, r *http.Request, rt route) {
-	a.serveAs(form{maxBody, (*call).write, (*API).fail}, w, r, rt)
+	held    bool // see remembered
 }
 
 // serveAs answers one request: who asks, whether they may, what comes out.
@@ -117,6 +116,12 @@ func (a *API) serveAs(f form, w http.ResponseWriter, r *http.Request, rt route) 
 			c.leave()
 		}
 	}()
+	if f.held {
+		if err := a.remember(c, rt); err != nil {
+			f.fail(a, w, r, rt, err)
+		}
+		return
+	}
 	data, err := rt.handler(c)
 	if err == nil {
 		err = c.err()
@@ -175,25 +180,29 @@ func Identify(s *control.Service, r *http.Request) (context.Context, error) {
 	return r.Context(), auth.ErrSignIn
 }
 
-// ClientAddress is where a request comes from. What a proxy says is believed
-// when it runs on this machine.
+// ClientAddress is where a request comes from. The server has put there what a
+// proxy that is believed says.
 func ClientAddress(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
-		host = r.RemoteAddr
-	}
-	if !IsLoopback(host) {
-		return host
-	}
-	list := r.Header.Values("X-Forwarded-For")
-	if len(list) == 0 {
-		return host
-	}
-	hops := strings.Split(list[len(list)-1], ",")
-	if last := net.ParseIP(strings.TrimSpace(hops[len(hops)-1])); last != nil {
-		return last.String()
+		return r.RemoteAddr
 	}
 	return host
+}
+
+type secureKey struct{}
+
+// WithSecure notes what a proxy that is believed says: whether the person's
+// browser speaks https to it.
+func WithSecure(r *http.Request, yes bool) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), secureKey{}, yes))
+}
+
+// IsSecure says whether the person's browser speaks https, to this server or to
+// a proxy that is believed.
+func IsSecure(r *http.Request) bool {
+	yes, _ := r.Context().Value(secureKey{}).(bool)
+	return yes || r.TLS != nil
 }
 
 // IsLoopback says whether an address is this machine's own.

@@ -186,6 +186,12 @@ type answer struct {
 // do sends a request as somebody; as is a key of b.tokens, or empty.
 func (b *bundle) do(as, method, path, body string) answer {
 	b.t.Helper()
+	return b.doWith(as, method, path, body, nil)
+}
+
+// doWith sends a request with more headers.
+func (b *bundle) doWith(as, method, path, body string, header map[string]string) answer {
+	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.t.Context(), 20*time.Second)
 	defer cancel()
 	if path == "/api/events" || strings.HasPrefix(path, "/api/events?") { // it has no end
@@ -196,6 +202,9 @@ func (b *bundle) do(as, method, path, body string) answer {
 	r.RemoteAddr = "10.0.0.1:4711"
 	if as != "" {
 		r.Header.Set("Authorization", "Bearer "+b.tokens[as].Reveal())
+	}
+	for name, value := range header {
+		r.Header.Set(name, value)
 	}
 	w := httptest.NewRecorder()
 	b.handler.ServeHTTP(w, r)

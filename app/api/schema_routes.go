@@ -70,7 +70,7 @@ func (a *API) Tables() http.Handler {
 		methods[rt.path][rt.method] = rt
 	}
 	mux := http.NewServeMux()
-	f := form{maxTableBody, writeTable, failTable}
+	f := form{maxBody: maxTableBody, write: writeTable, fail: failTable}
 	for path, byMethod := range methods {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			method := r.Method

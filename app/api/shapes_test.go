@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -138,20 +139,16 @@ func TestShapesOfTheOriginal(t *testing.T) {
 	b.wait()
 }
 
-// wait lets the run that was started end.
+// wait lets the runs that were started end.
 func (b *bundle) wait() {
 	b.t.Helper()
-	for range 200 {
-		if a := b.do("admin", http.MethodGet, "/api/runs?status=running", ""); strings.Contains(a.text, `"total":0`) {
-			return
-		}
-		events, _ := b.service.Events.Listen(b.t.Context(), 0)
+	for len(b.service.Busy()) > 0 {
 		select {
-		case <-events:
+		case <-time.After(time.Millisecond):
 		case <-b.t.Context().Done():
+			b.t.Fatal("a run does not end")
 		}
 	}
-	b.t.Error("the run does not end")
 }
 
 // paths are the names of all that is in a value.

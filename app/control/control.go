@@ -41,12 +41,20 @@ type Service struct {
 	Parts
 	Events *Bus
 	Setup  *auth.SetupToken
+	Links  *auth.Links
+
+	// OnRestore ends the program's work, puts a backup in the place of the state and begins again; nil: the program is no server.
+	OnRestore func(RestoreOptions)
 
 	limit   *auth.LoginLimit
 	runs    *runner
 	house   house
 	signer  signerCache
 	touched touches
+
+	identities remembered[identity]
+	resolved   remembered[resolvedSettings]
+	known      known
 }
 
 // New returns a Service. Before anything else call Rescue, at the end Stop.
@@ -54,7 +62,7 @@ func New(p Parts) *Service {
 	if p.Passwords == nil {
 		p.Passwords = auth.NewPasswords(0)
 	}
-	s := &Service{Parts: p, Events: NewBus(p.Now), Setup: &auth.SetupToken{}, limit: auth.NewLoginLimit(p.Now)}
+	s := &Service{Parts: p, Events: NewBus(p.Now), Setup: &auth.SetupToken{}, Links: &auth.Links{}, limit: auth.NewLoginLimit(p.Now)}
 	s.runs = newRunner(s)
 	return s
 }

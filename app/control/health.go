@@ -93,7 +93,7 @@ func (s *Service) Health(ctx context.Context) ([]PipelineHealth, error) {
 			h.Changes++
 		}
 	}
-	for _, x := range s.runs.queue() {
+	for _, x := range s.runs.queue(ctx) {
 		if h := at[x.pipeline.ID]; h != nil {
 			h.Queued = true
 		}

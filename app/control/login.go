@@ -13,9 +13,6 @@ import (
 	"arus/connectors"
 )
 
-// touchEvery bounds how often the use of a session or token is written down.
-const touchEvery = time.Minute
-
 // signingKey is the name of the key that signs JWTs, kept sealed in the state file.
 const signingKey = "jwt"
 
@@ -23,27 +20,6 @@ const signingKey = "jwt"
 type signerCache struct {
 	mu     sync.Mutex
 	signer *auth.Signer
-}
-
-// touches lets one of many requests at the same time write down that a session
-// or token was used.
-type touches struct {
-	mu   sync.Mutex
-	last map[string]time.Time
-}
-
-// first says whether nobody has written it down within the last moment.
-func (t *touches) first(id string, now time.Time) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if at, ok := t.last[id]; ok && now.Sub(at) < touchEvery {
-		return false
-	}
-	if t.last == nil || len(t.last) >= 10_000 {
-		t.last = map[string]time.Time{}
-	}
-	t.last[id] = now
-	return true
 }
 
 // jwt gives the signer; its key is made on first use.
@@ -113,13 +89,18 @@ func (s *Service) SignIn(ctx context.Context, c Credentials) (connectors.Secret,
 	if err != nil {
 		return "", model.Session{}, err
 	}
+	return s.beginSession(ctx, user, c.Address, c.UserAgent)
+}
+
+// beginSession begins a session of the console for somebody who is known.
+func (s *Service) beginSession(ctx context.Context, user model.User, address, userAgent string) (connectors.Secret, model.Session, error) {
 	settings, err := s.settings(ctx)
 	if err != nil {
 		return "", model.Session{}, err
 	}
 	token := auth.NewToken("")
 	session := model.Session{
-		UserID: user.ID, Kind: model.SessionConsole, TokenHash: auth.HashToken(token), Address: c.Address, UserAgent: clip(c.UserAgent, 300),
+		UserID: user.ID, Kind: model.SessionConsole, TokenHash: auth.HashToken(token), Address: address, UserAgent: clip(userAgent, 300),
 		ExpiresAt: s.Now().Add(settings.SessionLife),
 	}
 	_, err = s.signedIn(ctx, user, &session)
@@ -243,87 +224,115 @@ func (s *Service) activeUser(ctx context.Context, session model.Session) (model.
 	return user, nil
 }
 
-// AuthenticateSession puts the holder of a console's session into the context.
-// Whoever was disabled or signed out since is not known.
-func (s *Service) AuthenticateSession(ctx context.Context, token connectors.Secret, address string) (context.Context, error) {
-	session, err := s.Store.SessionByHash(ctx, auth.HashToken(token))
-	if err != nil {
-		return ctx, signIn(err)
-	}
-	if session.Kind != model.SessionConsole {
-		return ctx, auth.ErrSignIn
-	}
-	return s.actor(ctx, session, address)
+// identity is who holds a session or a token, and until when.
+type identity struct {
+	actor auth.Actor
+	until time.Time // zero: for ever
+	use   store.Touch
 }
 
-// actor puts a session's user into the context.
-func (s *Service) actor(ctx context.Context, session model.Session, address string) (context.Context, error) {
-	user, err := s.activeUser(ctx, session)
+// recognize puts the holder of a session or token into the context. What find finds is held until an account, a session or a
+// token changes, so whoever was disabled, demoted or signed out since is so at once.
+func (s *Service) recognize(ctx context.Context, kind string, token connectors.Secret, address string, find func(context.Context) (identity, error)) (context.Context, error) {
+	who, err := s.identities.get(ctx, s.Store, kind+auth.HashToken(token), find)
 	if err != nil {
 		return ctx, err
 	}
-	if now := s.Now(); now.Sub(session.LastSeenAt) >= touchEvery && s.touched.first(session.ID, now) {
-		if err := s.Store.TouchSession(ctx, session.ID, address); err != nil {
-			return ctx, err
+	now := s.Now()
+	if !who.until.IsZero() && !now.Before(who.until) {
+		return ctx, auth.ErrSignIn
+	}
+	if now.Sub(who.use.At) >= touchEvery {
+		use := who.use
+		use.At, use.Address = now, address
+		if s.touched.add(use) {
+			if err := s.saveTouches(ctx); err != nil {
+				return ctx, err
+			}
 		}
 	}
-	return auth.WithActor(ctx, auth.Actor{
-		Kind: auth.ActorUser, ID: user.ID, Name: user.Email, Role: user.Role, SessionID: session.ID, Address: address,
-	}), nil
+	who.actor.Address = address
+	return auth.WithActor(ctx, who.actor), nil
+}
+
+// AuthenticateSession puts the holder of a console's session into the context.
+func (s *Service) AuthenticateSession(ctx context.Context, token connectors.Secret, address string) (context.Context, error) {
+	return s.recognize(ctx, "session ", token, address, func(ctx context.Context) (identity, error) {
+		session, err := s.Store.SessionByHash(ctx, auth.HashToken(token))
+		if err != nil {
+			return identity{}, signIn(err)
+		}
+		if session.Kind != model.SessionConsole {
+			return identity{}, auth.ErrSignIn
+		}
+		return s.sessionHolder(ctx, session)
+	})
+}
+
+// sessionHolder is the user of a session.
+func (s *Service) sessionHolder(ctx context.Context, session model.Session) (identity, error) {
+	user, err := s.activeUser(ctx, session)
+	if err != nil {
+		return identity{}, err
+	}
+	return identity{
+		actor: auth.Actor{Kind: auth.ActorUser, ID: user.ID, Name: user.Email, Role: user.Role, SessionID: session.ID},
+		until: session.ExpiresAt, use: store.Touch{ID: session.ID, At: session.LastSeenAt},
+	}, nil
 }
 
 // AuthenticateBearer puts the holder of an access token or an API token into the
 // context.
 func (s *Service) AuthenticateBearer(ctx context.Context, bearer connectors.Secret, address string) (context.Context, error) {
 	if auth.IsAPIToken(bearer) {
-		return s.authenticateToken(ctx, bearer, address)
+		return s.recognize(ctx, "token ", bearer, address, func(ctx context.Context) (identity, error) { return s.tokenHolder(ctx, bearer) })
 	}
-	signer, err := s.jwt(ctx)
-	if err != nil {
-		return ctx, err
-	}
-	claims, err := signer.Read(bearer, auth.TypeAccess)
-	if err != nil {
-		return ctx, err
-	}
-	session, err := s.Store.GetSession(ctx, claims.SessionID)
-	if err != nil {
-		return ctx, signIn(err)
-	}
-	if session.UserID != claims.Subject || session.Kind != model.SessionProgram {
-		return ctx, auth.ErrSignIn
-	}
-	return s.actor(ctx, session, address)
+	return s.recognize(ctx, "access ", bearer, address, func(ctx context.Context) (identity, error) {
+		signer, err := s.jwt(ctx)
+		if err != nil {
+			return identity{}, err
+		}
+		claims, err := signer.Read(bearer, auth.TypeAccess)
+		if err != nil {
+			return identity{}, err
+		}
+		session, err := s.Store.GetSession(ctx, claims.SessionID)
+		if err != nil {
+			return identity{}, signIn(err)
+		}
+		if session.UserID != claims.Subject || session.Kind != model.SessionProgram {
+			return identity{}, auth.ErrSignIn
+		}
+		who, err := s.sessionHolder(ctx, session)
+		if claims.ExpiresAt.Before(who.until) {
+			who.until = claims.ExpiresAt.Time
+		}
+		return who, err
+	})
 }
 
-// authenticateToken lets an API token in. It may do no more than whoever made
-// it may now.
-func (s *Service) authenticateToken(ctx context.Context, bearer connectors.Secret, address string) (context.Context, error) {
+// tokenHolder lets an API token in. It may do no more than whoever made it may
+// now.
+func (s *Service) tokenHolder(ctx context.Context, bearer connectors.Secret) (identity, error) {
 	token, err := s.Store.TokenByHash(ctx, auth.HashToken(bearer))
 	if err != nil {
-		return ctx, signIn(err)
-	}
-	now := s.Now()
-	if !token.ExpiresAt.IsZero() && !now.Before(token.ExpiresAt) {
-		return ctx, auth.ErrSignIn
+		return identity{}, signIn(err)
 	}
 	role := token.Role
 	if token.UserID != "" {
 		maker, err := s.Store.GetUser(ctx, token.UserID)
 		if err != nil {
-			return ctx, signIn(err)
+			return identity{}, signIn(err)
 		}
 		if !maker.Active {
-			return ctx, auth.ErrSignIn
+			return identity{}, auth.ErrSignIn
 		}
 		role = auth.Lesser(role, maker.Role)
 	}
-	if now.Sub(token.LastUsedAt) >= touchEvery && s.touched.first(token.ID, now) {
-		if err := s.Store.TouchToken(ctx, token.ID, address); err != nil {
-			return ctx, err
-		}
-	}
-	return auth.WithActor(ctx, auth.Actor{Kind: auth.ActorToken, ID: token.ID, Name: token.Name, Role: role, Address: address}), nil
+	return identity{
+		actor: auth.Actor{Kind: auth.ActorToken, ID: token.ID, Name: token.Name, Role: role},
+		until: token.ExpiresAt, use: store.Touch{ID: token.ID, Token: true, At: token.LastUsedAt},
+	}, nil
 }
 
 // SignOut ends the session that the actor came with; a token stays.

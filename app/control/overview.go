@@ -88,7 +88,7 @@ func (s *Service) overviews(ctx context.Context, list []model.Pipeline) ([]Overv
 		return nil, err
 	}
 	queued := map[string]bool{}
-	for _, x := range s.runs.queue() {
+	for _, x := range s.runs.queue(ctx) {
 		queued[x.pipeline.ID] = true
 	}
 	views := make([]Overview, len(list))

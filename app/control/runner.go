@@ -65,6 +65,7 @@ func (r *runner) add(x *execution) error {
 		return err
 	}
 	r.mu.Lock()
+	defer r.s.Store.Moved()
 	defer r.mu.Unlock()
 	if r.stopping {
 		return ErrStopping
@@ -109,6 +110,7 @@ func (r *runner) run(x *execution) {
 	r.mu.Lock()
 	delete(r.running, x.id)
 	r.mu.Unlock()
+	r.s.Store.Moved()
 	x.cancel(nil)
 	close(x.done)
 	r.wake()
@@ -121,12 +123,14 @@ func (r *runner) wake() {
 		settings = model.Settings{MaxConcurrentRuns: 1, MaxConcurrentPerSource: 1}
 	}
 	r.mu.Lock()
+	defer r.s.Store.Moved()
 	defer r.mu.Unlock()
 	r.dispatch(settings)
 }
 
 // find gives the execution of a run that waits or runs.
-func (r *runner) find(runID string) (x *execution, running bool) {
+func (r *runner) find(ctx context.Context, runID string) (x *execution, running bool) {
+	r.s.Store.Look(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if x = r.running[runID]; x != nil {
@@ -143,6 +147,7 @@ func (r *runner) find(runID string) (x *execution, running bool) {
 // cancel ends a run, or takes it out of the queue. false: there is no such run.
 func (r *runner) cancel(runID string, cause error) bool {
 	r.mu.Lock()
+	defer r.s.Store.Moved()
 	defer r.mu.Unlock()
 	if x := r.running[runID]; x != nil {
 		x.cancel(cause)
@@ -173,7 +178,8 @@ func (r *runner) counts() (waiting, running int) {
 }
 
 // queue lists what waits, in its order.
-func (r *runner) queue() []*execution {
+func (r *runner) queue(ctx context.Context) []*execution {
+	r.s.Store.Look(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.waiting)
@@ -205,8 +211,13 @@ func (r *runner) stop(ctx context.Context) error {
 	}
 }
 
-// Stop ends the runs. Call it once, before the store is closed.
-func (s *Service) Stop(ctx context.Context) error { return s.runs.stop(ctx) }
+// Stop ends the runs and the connection tests. Call it once, before the store is
+// closed.
+func (s *Service) Stop(ctx context.Context) error {
+	err := s.runs.stop(ctx)
+	s.known.probes.stop()
+	return err
+}
 
 // Started is a run that was asked for.
 type Started struct {
@@ -250,7 +261,7 @@ func (s *Service) start(ctx, life context.Context, job engine.Job, progress func
 		return Started{}, err
 	}
 	started := Started{RunID: x.id, Status: model.RunQueued, x: x}
-	if _, running := s.runs.find(x.id); running {
+	if _, running := s.runs.find(ctx, x.id); running {
 		started.Status = model.RunRunning
 	}
 	return started, nil

@@ -137,7 +137,7 @@ func (s *Service) ListRuns(ctx context.Context, f RunFilter) ([]model.Run, int, 
 	}
 	if f.Status == model.RunQueued {
 		list := []model.Run{}
-		for _, x := range s.runs.queue() {
+		for _, x := range s.runs.queue(ctx) {
 			if filter.PipelineID == "" || x.pipeline.ID == filter.PipelineID {
 				list = append(list, x.queuedRun())
 			}
@@ -162,11 +162,11 @@ func (s *Service) GetRun(ctx context.Context, id string) (model.Run, error) {
 	if err := s.may(ctx, auth.Read); err != nil {
 		return model.Run{}, err
 	}
-	if x, running := s.runs.find(id); x != nil && !running {
+	if x, running := s.runs.find(ctx, id); x != nil && !running {
 		return x.queuedRun(), nil
 	}
 	run, err := s.Store.GetRun(ctx, id)
-	if x, _ := s.runs.find(id); errors.Is(err, ErrNotFound) && x != nil { // it begins at this moment
+	if x, _ := s.runs.find(ctx, id); errors.Is(err, ErrNotFound) && x != nil { // it begins at this moment
 		return x.queuedRun(), nil
 	}
 	return run, err

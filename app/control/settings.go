@@ -16,15 +16,24 @@ func (s *Service) settings(ctx context.Context) (model.Settings, error) {
 	return typed, err
 }
 
+// resolvedSettings are the settings with the origin of each.
+type resolvedSettings struct {
+	typed  model.Settings
+	values []model.SettingValue
+}
+
 func (s *Service) resolveSettings(ctx context.Context) (model.Settings, []model.SettingValue, error) {
-	stored, err := s.Store.Settings(ctx)
-	if err != nil {
-		return model.Settings{}, nil, err
-	}
-	layers := append(slices.Clone(s.Overrides), model.SettingLayer{Origin: model.OriginSetting, Values: stored})
-	// A fault is of a value that an earlier version stored or of an override that the start has refused already: the next origin's counts.
-	typed, values, _ := model.ResolveSettings(layers...)
-	return typed, values, nil
+	r, err := s.resolved.get(ctx, s.Store, "", func(ctx context.Context) (resolvedSettings, error) {
+		stored, err := s.Store.Settings(ctx)
+		if err != nil {
+			return resolvedSettings{}, err
+		}
+		layers := append(slices.Clone(s.Overrides), model.SettingLayer{Origin: model.OriginSetting, Values: stored})
+		// A fault is of a value that an earlier version stored or of an override that the start has refused already: the next origin's counts.
+		typed, values, _ := model.ResolveSettings(layers...)
+		return resolvedSettings{typed, values}, nil
+	})
+	return r.typed, slices.Clone(r.values), err
 }
 
 // Settings are the runtime settings as they are now, for whatever honours them.

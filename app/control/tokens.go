@@ -52,6 +52,9 @@ func (s *Service) ListTokens(ctx context.Context, page Page) ([]model.APIToken, 
 	if err := s.may(ctx, auth.ManageTokens); err != nil {
 		return nil, 0, err
 	}
+	if err := s.saveTouches(ctx); err != nil {
+		return nil, 0, err
+	}
 	return s.Store.ListTokens(ctx, page)
 }
 
@@ -73,6 +76,9 @@ func (s *Service) DeleteToken(ctx context.Context, idOrName string) error {
 // anybody's; all of them for an empty id.
 func (s *Service) ListSessions(ctx context.Context, userID string) ([]model.Session, error) {
 	if err := s.mayOn(ctx, userID); err != nil {
+		return nil, err
+	}
+	if err := s.saveTouches(ctx); err != nil {
 		return nil, err
 	}
 	return s.Store.ListSessions(ctx, userID)

@@ -32,6 +32,7 @@ func openChanges(ctx context.Context, db *sql.DB) (*changes, error) {
 	if err != nil {
 		return nil, err
 	}
+	names = append(names, Queue)
 	c := &changes{tables: make(map[string]int, len(names)), follows: make([][]int, len(names)), counts: make([]atomic.Uint64, len(names))}
 	for i, name := range names {
 		c.tables[name] = i
@@ -53,6 +54,20 @@ func openChanges(ctx context.Context, db *sql.DB) (*changes, error) {
 	}
 	return c, nil
 }
+
+// Queue stands among the tables for the runs that wait, which are not all in the state file.
+const Queue = "the queue"
+
+// Look notes that the queue is looked at; call it before the look.
+func (s *Store) Look(ctx context.Context) {
+	if seen := seenOf(ctx); seen != nil {
+		i := s.changes.tables[Queue]
+		seen.note(i, s.changes.counts[i].Load())
+	}
+}
+
+// Moved counts a change of the queue; call it after the change.
+func (s *Store) Moved() { s.changes.counts[s.changes.tables[Queue]].Add(1) }
 
 var tableName = regexp.MustCompile(`\barus_\w+`)
 
@@ -131,23 +146,31 @@ func Watch(ctx context.Context) (context.Context, *Seen) {
 	return context.WithValue(ctx, seenKey{}, s), s
 }
 
-// Unchanged says whether all that was seen is still so. What it says of a Seen passes on to the one that ctx is watched with:
-// whoever uses what was remembered depends on it too.
+// Unchanged says whether all that was seen is still so; if it is, it is passed on.
 func (s *Store) Unchanged(ctx context.Context, seen *Seen) bool {
-	outer := seenOf(ctx)
 	seen.mu.Lock()
-	defer seen.mu.Unlock()
 	for table, count := range seen.counts {
 		if s.changes.counts[table].Load() != count {
+			seen.mu.Unlock()
 			return false
 		}
 	}
-	if outer != nil && outer != seen {
-		for table, count := range seen.counts {
-			outer.note(table, count)
-		}
-	}
+	seen.mu.Unlock()
+	PassOn(ctx, seen)
 	return true
+}
+
+// PassOn notes what was seen in the Seen that ctx is watched with, if any: whoever uses what was made from it depends on it too.
+func PassOn(ctx context.Context, seen *Seen) {
+	outer := seenOf(ctx)
+	if outer == nil || outer == seen {
+		return
+	}
+	seen.mu.Lock()
+	defer seen.mu.Unlock()
+	for table, count := range seen.counts {
+		outer.note(table, count)
+	}
 }
 
 // pool is a *sql.DB that notes what is read from it and counts what is changed.

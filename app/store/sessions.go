@@ -51,10 +51,28 @@ func (s *Store) RotateSession(ctx context.Context, id, old, fresh string, expire
 		expires_at = ? WHERE id = ? AND token_hash = ?`, fresh, old, stamp(s.now()), stamp(expires), id, old)), "rotate session %s", id)
 }
 
-// TouchSession records that the session was used now, and from where.
-func (s *Store) TouchSession(ctx context.Context, id, address string) error {
-	_, err := s.writer.ExecContext(ctx, `UPDATE arus_config_sessions SET last_seen_at = ?, address = ? WHERE id = ?`, stamp(s.now()), address, id)
-	return fail(err, "record the use of session %s", id)
+// Touch says that a session, or else an API token, was used.
+type Touch struct {
+	ID      string
+	Token   bool // it is an API token
+	Address string
+	At      time.Time
+}
+
+// SaveTouches records uses of sessions and tokens. Those that are gone by now are left out.
+func (s *Store) SaveTouches(ctx context.Context, list []Touch) error {
+	return fail(s.write(ctx, func(tx *transaction) error {
+		for _, t := range list {
+			query := `UPDATE arus_config_sessions SET last_seen_at = max(?1, last_seen_at), address = coalesce(?2, '') WHERE id = ?3`
+			if t.Token {
+				query = `UPDATE arus_config_api_tokens SET last_used_at = max(?1, coalesce(last_used_at, '')), last_used_from = ?2 WHERE id = ?3`
+			}
+			if _, err := tx.ExecContext(ctx, query, stamp(t.At), orNull(t.Address), t.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	}), "record the use of sessions and tokens")
 }
 
 // ListSessions returns the sessions of a user that have not run out, the last used first; of all users when userID is empty.

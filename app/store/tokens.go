@@ -45,13 +45,6 @@ func (s *Store) FindToken(ctx context.Context, idOrName string) (model.APIToken,
 	return t, fail(err, "find token %q", idOrName)
 }
 
-// TouchToken records that the token was used now, and from where.
-func (s *Store) TouchToken(ctx context.Context, id, address string) error {
-	_, err := s.writer.ExecContext(ctx, `UPDATE arus_config_api_tokens SET last_used_at = ?, last_used_from = ? WHERE id = ?`,
-		stamp(s.now()), orNull(address), id)
-	return fail(err, "record the use of token %s", id)
-}
-
 // ListTokens returns one page of the tokens by name, and how many there are.
 func (s *Store) ListTokens(ctx context.Context, page Page) (list []model.APIToken, total int, err error) {
 	limit, offset := page.args()
