@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"flag"
 	"maps"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
