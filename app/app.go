@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -36,6 +37,10 @@ type Stdio struct {
 func Main(ctx context.Context, args []string, stdio Stdio) (code int) {
 	if code, ok := script.Launched(args, stdio.Err); ok {
 		return code
+	}
+	allowDoubleClick()
+	if len(args) == 1 && strings.HasPrefix(args[0], "-psn_") { // what macOS gives to what is opened in the Finder
+		args = nil
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -78,6 +83,7 @@ type environment struct {
 
 	flags   globalFlags
 	serving bool              // the log is what a server says
+	logTo   io.Writer         // nil: standard error
 	set     map[string]string // settings given as flags
 }
 
@@ -153,8 +159,12 @@ func (env *environment) logger() *slog.Logger {
 		level = slog.LevelDebug
 	}
 	opts := &slog.HandlerOptions{Level: level}
-	if env.flags.logFormat == logJSON {
-		return slog.New(slog.NewJSONHandler(env.Err, opts))
+	var to io.Writer = env.Err
+	if env.logTo != nil {
+		to = env.logTo
 	}
-	return slog.New(slog.NewTextHandler(env.Err, opts))
+	if env.flags.logFormat == logJSON {
+		return slog.New(slog.NewJSONHandler(to, opts))
+	}
+	return slog.New(slog.NewTextHandler(to, opts))
 }

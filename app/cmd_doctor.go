@@ -58,7 +58,7 @@ func (env *environment) examine(ctx context.Context) ([]control.Finding, error) 
 	}
 	findings := []control.Finding{{Name: "version", Status: control.FindingOK, Detail: fmt.Sprintf("arus %s, %s, %s/%s", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)}}
 	more, usable := control.ExamineDir(ctx, dir, env.Getenv(secret.KeyEnv), env.Now())
-	findings = append(append(findings, more...), env.examinePort(ctx), env.examineCrashes(dir))
+	findings = append(append(findings, more...), env.examinePort(ctx, dir), env.examineCrashes(dir))
 	if !usable {
 		return append(findings, control.Finding{Name: "connections", Status: control.FindingSkipped, Detail: "the state file cannot be opened as it is"}), nil
 	}
@@ -75,7 +75,14 @@ func (env *environment) examine(ctx context.Context) ([]control.Finding, error) 
 }
 
 // examinePort says whether the server's address is free, or the server's.
-func (env *environment) examinePort(ctx context.Context) control.Finding {
+func (env *environment) examinePort(ctx context.Context, dir string) control.Finding {
+	within, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	if running, err := findRunning(dir); err == nil {
+		if answer, err := running.ready(within); err == nil {
+			return control.Finding{Name: "port", Status: control.FindingOK, Detail: running.URL + " answers: " + answer}
+		}
+	}
 	address := env.serverAddress()
 	f := control.Finding{Name: "port", Status: control.FindingOK, Detail: address + " is free"}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
@@ -83,10 +90,8 @@ func (env *environment) examinePort(ctx context.Context) control.Finding {
 		_ = listener.Close()
 		return f
 	}
-	within, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	if answer, rerr := getReady(within, "http://"+address+"/readyz"); rerr == nil {
-		f.Detail = address + " answers: " + answer
+	if answer, rerr := (runningServer{URL: "http://" + address}).ready(within); rerr == nil {
+		f.Status, f.Detail, f.Hint = control.FindingWarning, address+" answers "+answer+", from another data directory", "a server of this one needs another address: --listen or "+envListen
 		return f
 	}
 	f.Status, f.Detail, f.Hint = control.FindingFailed, fmt.Sprintf("%s cannot be listened on: %v", address, err), "stop what listens there, or choose another address with --listen or "+envListen

@@ -19,15 +19,17 @@ func (env *environment) healthcheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "healthcheck", Short: "Ask the running server whether it can do its work",
 		Long: `Ask the server on this machine whether it can do its work. The exit code is 0 when it can, 1 when it says
-that it cannot, 3 when it does not answer. The address is that of --url, else of ` + envListen + `.`,
+that it cannot, 3 when it does not answer. The address is that of --url, else the one that the server of
+the data directory has noted there, else that of ` + envListen + `.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if url == "" {
-				url = "http://" + env.serverAddress()
+			running := env.serverHere()
+			if url != "" {
+				running = runningServer{URL: strings.TrimRight(url, "/")}
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
-			answer, err := getReady(ctx, strings.TrimRight(url, "/")+"/readyz")
+			answer, err := running.ready(ctx)
 			if env.flags.json {
 				out := map[string]any{"ready": err == nil, "answer": answer}
 				if err != nil {
@@ -40,7 +42,7 @@ that it cannot, 3 when it does not answer. The address is that of --url, else of
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&url, "url", "", "`address` of the server (default "+envListen+", else "+defaultListen+")")
+	cmd.Flags().StringVar(&url, "url", "", "`address` of the server, such as https://arus.example.com")
 	cmd.Flags().DurationVar(&timeout, "timeout", 5*time.Second, "how long to wait for the answer")
 	return cmd
 }
@@ -61,15 +63,24 @@ func (env *environment) serverAddress() string {
 	return net.JoinHostPort(host, port)
 }
 
-// getReady gets one page; anything but 200 is an error.
-func getReady(ctx context.Context, url string) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+// serverHere is the server of the data directory, or else the one that would be
+// where it listens by default.
+func (env *environment) serverHere() runningServer {
+	if dir, err := env.dataDir(); err == nil {
+		if r, err := findRunning(dir); err == nil {
+			return r
+		}
+	}
+	return runningServer{URL: "http://" + env.serverAddress()}
+}
+
+// ready asks a server whether it is ready; anything but 200 is an error.
+func (r runningServer) ready(ctx context.Context) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.URL+"/readyz", nil)
 	if err != nil {
 		return "", &usageError{err}
 	}
-	// No proxy: the server is on this machine or has been named.
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	answer, err := client.Do(req)
+	answer, err := r.client().Do(req)
 	if err != nil {
 		return "", &environmentError{fmt.Errorf("the server does not answer: %w", err)}
 	}

@@ -14,11 +14,15 @@ func newRoot(env *environment) *cobra.Command {
 		Use:   "arus",
 		Short: "Copy tables from databases into an analytics destination, exactly and again and again",
 		Long: `Arus copies tables from PostgreSQL, MySQL, MariaDB, MongoDB and SQLite into PostgreSQL, MySQL, MariaDB,
-ClickHouse or the warehouse built into it, and keeps them fresh: no row lost, none doubled.`,
+ClickHouse or the warehouse built into it, and keeps them fresh: no row lost, none doubled.
+
+Without a command it runs for the person who starts it: it opens its console in the browser and runs
+until it is closed there or with Ctrl-C. 'arus serve' is for servers, 'arus service install' for
+machines that run it by themselves.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:          func(cmd *cobra.Command, _ []string) error { return env.desktop(cmd.Context()) },
 	}
 	root.SetIn(env.In)
 	root.SetOut(env.Out)

@@ -180,25 +180,29 @@ func Identify(s *control.Service, r *http.Request) (context.Context, error) {
 	return r.Context(), auth.ErrSignIn
 }
 
-// ClientAddress is where a request comes from. What a proxy says is believed
-// when it runs on this machine.
+// ClientAddress is where a request comes from. The server has put there what a
+// proxy that is believed says.
 func ClientAddress(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
-		host = r.RemoteAddr
-	}
-	if !IsLoopback(host) {
-		return host
-	}
-	list := r.Header.Values("X-Forwarded-For")
-	if len(list) == 0 {
-		return host
-	}
-	hops := strings.Split(list[len(list)-1], ",")
-	if last := net.ParseIP(strings.TrimSpace(hops[len(hops)-1])); last != nil {
-		return last.String()
+		return r.RemoteAddr
 	}
 	return host
+}
+
+type secureKey struct{}
+
+// WithSecure notes what a proxy that is believed says: whether the person's
+// browser speaks https to it.
+func WithSecure(r *http.Request, yes bool) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), secureKey{}, yes))
+}
+
+// IsSecure says whether the person's browser speaks https, to this server or to
+// a proxy that is believed.
+func IsSecure(r *http.Request) bool {
+	yes, _ := r.Context().Value(secureKey{}).(bool)
+	return yes || r.TLS != nil
 }
 
 // IsLoopback says whether an address is this machine's own.

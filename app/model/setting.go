@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -44,6 +45,11 @@ type Settings struct {
 	SessionLife time.Duration
 	BaseURL     string
 	Metrics     MetricsAccess
+
+	TLSCertificate string // path of a PEM file, with its key's in TLSKey; empty: plain HTTP
+	TLSKey         string
+	TLSSelfSigned  bool
+	TrustedProxies []netip.Prefix
 }
 
 // MetricsAccess says who may read /metrics.
@@ -118,6 +124,10 @@ func SettingList() []Setting {
 		{"backup_keep", KindInt, "7", "How many backups the schedule keeps. 0 keeps all.", integer(0, 10_000, func(s *Settings) *int { return &s.BackupKeep })},
 		{"session_life", KindDuration, "168h", "How long a sign-in to the console lasts.", duration(5*time.Minute, 365*24*time.Hour, func(s *Settings) *time.Duration { return &s.SessionLife })},
 		{"base_url", KindText, "", "Where people reach the console, such as https://arus.example.com. With https, cookies are for encrypted connections only.", baseURL},
+		{"tls_certificate", KindText, "", "File with the certificate, and those it was signed by, in PEM: the server then speaks https. It is read again when it changes. Set or taken away, it counts from the next start.", text(1000, func(s *Settings) *string { return &s.TLSCertificate })},
+		{"tls_key", KindText, "", "File with the certificate's key in PEM.", text(1000, func(s *Settings) *string { return &s.TLSKey })},
+		{"tls_self_signed", KindBool, "false", "Speak https with a certificate that Arus makes for itself, which browsers warn of. It counts from the next start.", boolean(func(s *Settings) *bool { return &s.TLSSelfSigned })},
+		{"trusted_proxies", KindText, "", "Addresses or networks, with commas between, of proxies that are believed where a request comes from and whether it was https (X-Forwarded-For, X-Forwarded-Proto). One on this machine is believed without.", proxies},
 		{"metrics", KindText, "local", "Who may read /metrics: local (this machine, and tokens from elsewhere), token (tokens only) or off.", metrics},
 	}
 }
@@ -213,6 +223,28 @@ func backupSchedule(s *Settings, value string) error {
 		return err
 	}
 	s.BackupSchedule = value
+	return nil
+}
+
+func proxies(s *Settings, value string) error {
+	var list []netip.Prefix
+	for part := range strings.SplitSeq(value, ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		network, err := netip.ParsePrefix(part)
+		if err != nil {
+			var one netip.Addr
+			if one, err = netip.ParseAddr(part); err == nil {
+				network = netip.PrefixFrom(one, one.BitLen())
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("must be addresses or networks such as 10.0.0.5, 10.1.0.0/16, not %q", part)
+		}
+		list = append(list, network.Masked())
+	}
+	s.TrustedProxies = list
 	return nil
 }
 

@@ -98,7 +98,7 @@ func TestSettingsRefuseWhatMakesNoSense(t *testing.T) {
 		"auto_alter_schema": {"", "maybe", "2"}, "max_retries": {"", "-1", "21", "1.5", "x"}, "initial_backoff": {"", "-1s", "11m", "x"},
 		"quality_check_threshold": {"", "NaN", "-0.1", "100.1", "Inf"}, "timezone": {"", "Local", "Mars/Base", "../etc/passwd"},
 		"base_url": {"arus.example.com", "ftp://x", "https://u:p@x", "https://x?y"}, "metrics": {"", "all"}, "session_life": {"1m", "9000h"},
-		"default_schedule": {strings.Repeat("x", 101), "a\x00b"},
+		"default_schedule": {strings.Repeat("x", 101), "a\x00b"}, "trusted_proxies": {"x", "10.0.0.0/33", "10.0.0.5,proxy"}, "tls_self_signed": {"perhaps"},
 	} {
 		s, ok := FindSetting(key)
 		if !ok {

@@ -47,7 +47,7 @@ func aboutShow(v *visit) error {
 	for _, p := range pairs {
 		fmt.Fprintf(&report, "%-20s %s\n", p.Key, p.Value)
 	}
-	view := pages.AboutView{Pairs: pairs, Report: report.String()}
+	view := pages.AboutView{Pairs: pairs, Report: report.String(), Closable: v.Close != nil && v.can(auth.Maintain)}
 	if info, ok := debug.ReadBuildInfo(); ok && v.can(auth.Maintain) {
 		for _, m := range info.Deps {
 			view.Modules = append(view.Modules, components.Pair{Key: m.Path, Value: m.Version})

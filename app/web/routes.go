@@ -19,6 +19,9 @@ func routes() []route {
 		{"POST", "/sign-out", auth.Public, sessionEnd},
 		{"GET", "/setup", auth.Public, setupPage},
 		{"POST", "/setup", auth.Public, setup},
+		{"GET", "/enter", auth.Public, openLink},
+		{"GET", "/close", auth.Maintain, appClosePage},
+		{"POST", "/close", auth.Maintain, appClose},
 		{"POST", "/theme", auth.Public, themeSet},
 
 		{"GET", "/{$}", auth.Read, dashboardShow},

@@ -5,6 +5,7 @@ package web
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"arus/app/auth"
 	"arus/app/control"
 	"arus/app/model"
+	"arus/connectors"
 )
 
 // Server serves one data directory. Construct it with all fields set, then Serve
@@ -27,6 +29,10 @@ type Server struct {
 	Version string
 	Started time.Time
 	Public  bool // it listens beyond this machine
+
+	Knock connectors.Secret // what another start of the program shows to get a link; empty: none gets one
+	TLS   *tls.Config       // nil: plain HTTP
+	Close func()            // ends the program; nil: it cannot be ended from the console
 
 	ready atomic.Bool
 }
@@ -55,7 +61,14 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, stop func() (
 		BaseContext: func(net.Listener) context.Context { return base }, ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(listener) }()
+	go func() {
+		if s.TLS == nil {
+			failed <- srv.Serve(listener)
+			return
+		}
+		srv.TLSConfig = s.TLS
+		failed <- srv.ServeTLS(listener, "", "")
+	}()
 	select {
 	case err := <-failed:
 		return err
@@ -87,13 +100,14 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /healthz", s.health)
 	mux.HandleFunc("GET /readyz", s.readiness)
 	mux.Handle("GET /metrics", newMetrics(s))
+	mux.HandleFunc("POST "+LinkPath, s.giveLink)
 	mux.Handle("/", newConsole(s).handler())
 	// Browsers say where a request comes from; one that changes something and comes from another site is refused.
 	guard := http.NewCrossOriginProtection()
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "this request came from another site", http.StatusForbidden)
 	}))
-	return s.surround(guard.Handler(s.closed(mux)))
+	return s.proxied(s.surround(guard.Handler(s.closed(mux))))
 }
 
 // health says that the process answers.
@@ -177,13 +191,9 @@ func (r *recorder) WriteHeader(status int) {
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // Secure says whether the person's browser speaks https: to this server, to the
-// base URL, or to a proxy on this machine that says so.
+// base URL, or to a proxy that is believed.
 func (s *Server) Secure(r *http.Request) bool {
-	if r.TLS != nil {
-		return true
-	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err == nil && api.IsLoopback(host) && r.Header.Get("X-Forwarded-Proto") == "https" {
+	if api.IsSecure(r) {
 		return true
 	}
 	settings, err := s.settings(r.Context())

@@ -1,0 +1,8 @@
+//go:build !windows
+
+package app
+
+// allowDoubleClick and detachConsole matter on Windows alone.
+func allowDoubleClick() {}
+
+func detachConsole() {}
