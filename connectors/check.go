@@ -23,6 +23,7 @@ type CheckOptions struct {
 	Targets     []string         // which schemas a destination writes; empty: one of its own that is new
 	Timeout     time.Duration    // of each stage; 0 = DefaultStageTimeout
 	Now         func() time.Time // this machine's clock; nil = time.Now
+	Each        func(Stage)      // hears of every stage as it ends; nil: nobody does
 }
 
 // A stage that waits in vain is the last one, so that a test takes about as
@@ -131,7 +132,7 @@ func (s *Stages) Settings(err error) {
 func (s *Stages) Run(ctx context.Context, stage Stage, try func(ctx context.Context, found *Stage) error) {
 	if s.failed {
 		stage.Status = StageSkipped
-		s.list = append(s.list, stage)
+		s.end(stage)
 		return
 	}
 	limited, cancel := context.WithTimeout(ctx, s.opts.Timeout)
@@ -165,7 +166,14 @@ func (s *Stages) add(stage Stage, took time.Duration, err error) {
 	if stage.Status == "" {
 		stage.Status = StageOK
 	}
+	s.end(stage)
+}
+
+func (s *Stages) end(stage Stage) {
 	s.list = append(s.list, stage)
+	if s.opts.Each != nil {
+		s.opts.Each(stage)
+	}
 }
 
 // what is an error without its hint, which stands by itself.

@@ -2,6 +2,7 @@ package connectors
 
 import (
 	"context"
+	"errors"
 	"sort"
 	"strings"
 	"time"
@@ -32,6 +33,18 @@ type Source interface {
 type Settler interface {
 	Settle(ctx context.Context, table Table) (Table, error)
 }
+
+// Sampler is a Settler that can take a table's types from a few of its values
+// and from what is known of its columns, which spares the look at all. ok is
+// false where the two do not agree. Reads of such a table have to be Exact.
+type Sampler interface {
+	Settler
+	Sample(ctx context.Context, table Table, known []Column) (sampled Table, ok bool, err error)
+}
+
+// ErrMisfit is the end of an Exact read at a value that no column of its table
+// holds. The table has to be settled, and read anew.
+var ErrMisfit = errors.New("a value fits no column of the sample")
 
 // Noter is the ability of a source to say what a person should know about the
 // values read so far, each thing once.
@@ -93,6 +106,7 @@ type ReadRequest struct {
 	Window  *Window
 	Range   *KeyRange // together with Window: rows that meet both
 	OrderBy []string  // ascending by these columns; only set where an order is needed
+	Exact   bool      // of a Sampler: fail with ErrMisfit rather than leave anything out
 	Limits  Limits
 }
 

@@ -120,7 +120,7 @@ func unwrapDNS(err error) error {
 func (s *Stages) Connect(ctx context.Context, h *Handshake, connect func(ctx context.Context) error) error {
 	if s.failed {
 		for _, name := range []string{StageTCP, StageTLS, StageLogin} {
-			s.list = append(s.list, Stage{Name: name, Status: StageSkipped})
+			s.end(Stage{Name: name, Status: StageSkipped})
 		}
 		return nil
 	}

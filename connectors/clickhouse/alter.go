@@ -56,6 +56,9 @@ func (a *alteration) run(ctx context.Context, add, widen []connectors.Column) er
 		return a.refuse(connectors.KindConflict, "alter it by hand", errors.New("it was not made by Arus"))
 	}
 	columns := slices.Clone(a.target.all)
+	if a.target.mark != nil && len(widen) > 0 {
+		return a.refuse(connectors.KindConflict, "convert the column by a transform", fmt.Errorf("column %q is declared, and no type of a declared column changes", widen[0].Name))
+	}
 	for _, c := range widen {
 		i := slices.IndexFunc(columns, func(have relationColumn) bool { return have.Name == c.Name })
 		if i < 0 {

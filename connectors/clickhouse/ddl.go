@@ -182,7 +182,11 @@ func (d dialect) createLike(name, target connectors.TableRef, r *relation, repla
 	if r.sortingKey == "" {
 		return sql + " ORDER BY tuple()"
 	}
-	return sql + " ORDER BY (" + r.sortingKey + ")"
+	sql += " ORDER BY (" + r.sortingKey + ")"
+	if m := ttlClause.FindStringSubmatch(r.engineFull); m != nil {
+		sql += " TTL " + m[1]
+	}
+	return sql
 }
 
 // createRaw makes the staging table of raw mode, or a shadow of it.

@@ -27,6 +27,7 @@ type relation struct {
 	partitionKey string
 	engineFull   string           // with its arguments
 	all          []relationColumn // metadata included
+	mark         *connectors.Mark // of a declared table; its key is then PrimaryKey
 }
 
 func (r *relation) column(name string) (relationColumn, bool) {
@@ -115,6 +116,9 @@ func (d *db) describe(ctx context.Context, where string) ([]*relation, error) {
 			return nil // made since
 		}
 		computed := kind == "MATERIALIZED" || kind == "ALIAS"
+		if name == connectors.MetaRunID {
+			r.mark = connectors.ParseMark(note)
+		}
 		r.all = append(r.all, relationColumn{computed: computed, Column: connectors.Column{
 			Name: name, Type: readColumn(native, note), Native: native, Nullable: parseNative(native).nullable, Generated: computed,
 		}})
@@ -147,6 +151,10 @@ func (r *relation) finish() {
 			}
 			key = append(key, name)
 		}
+	}
+	if r.mark != nil && r.replaces() {
+		r.PrimaryKey = r.mark.Key
+		return
 	}
 	if len(key) > 0 {
 		r.Indexed = key[:1]

@@ -73,6 +73,8 @@ func (e *encoder) appender() func(arrow.Array) error {
 	}
 	kind := e.Type.Kind
 	switch {
+	case kind.IsInteger() && logical(e.to).Kind.IsInteger() && !keeps(e.Type, e.to):
+		return e.appendNarrowed
 	case !keeps(e.Type, e.to):
 		return nil
 	case kind.IsInteger(), kind == connectors.Float32, kind == connectors.Float64:
@@ -213,6 +215,41 @@ func wideBits(a arrow.Array, i int) uint64 {
 		return math.Float64bits(float64(a.Value(i)))
 	}
 	return 0
+}
+
+// appendNarrowed writes integers to a type that does not hold all of their kind.
+func (e *encoder) appendNarrowed(a arrow.Array) error {
+	signed := logical(e.to).Kind < connectors.Uint8
+	width := map[string]int{"Int8": 1, "UInt8": 1, "Int16": 2, "UInt16": 2, "Int32": 4, "UInt32": 4, "Int64": 8, "UInt64": 8}[e.to.base]
+	for i := range a.Len() {
+		var v uint64
+		if !a.IsNull(i) {
+			negative := false
+			switch a := a.(type) {
+			case *array.Int64:
+				v, negative = uint64(a.Value(i)), a.Value(i) < 0
+			case *array.Uint64:
+				v = a.Value(i)
+			default:
+				v = wideBits(a, i)
+				negative = e.Type.Kind < connectors.Uint8 && int64(v) < 0
+			}
+			most := uint64(1)<<(8*width-1)*2 - 1
+			if signed {
+				most /= 2
+			}
+			if !negative && v > most || negative && (!signed || int64(v) < -int64(most)-1) {
+				return &valueError{
+					kind: connectors.KindType, column: e.Name, err: fmt.Errorf("%s lies outside %s", connectors.AppendValue(nil, a, e.Type, i), e.to.base),
+					hint: "filter such rows, or convert the column by a transform",
+				}
+			}
+		}
+		var word [8]byte
+		binary.LittleEndian.PutUint64(word[:], v)
+		e.data = append(e.data, word[:width]...)
+	}
+	return nil
 }
 
 func (e *encoder) appendBool(a arrow.Array) error {

@@ -108,6 +108,28 @@ func (l *load) chooseVersion(ctx context.Context) error {
 // merging says whether the rows join those of an existing target.
 func (l *load) merging() bool { return l.target != nil && l.req.Mode != connectors.Replace }
 
+// shaped says whether the shadow has the target's shape: rows join it, or it is
+// declared and keeps its shape.
+func (l *load) shaped() bool { return l.merging() || l.target != nil && l.target.mark != nil }
+
+// addBrought gives the shadow of a declared table that is replaced the columns
+// that the load brings beside it.
+func (l *load) addBrought(ctx context.Context) error {
+	if !l.shaped() || l.merging() {
+		return nil
+	}
+	var commands []string
+	for _, c := range l.req.Columns {
+		if _, ok := l.target.column(c.Name); !ok {
+			commands = append(commands, "ADD COLUMN "+ident(c.Name)+" "+l.columnType(c, false))
+		}
+	}
+	if len(commands) == 0 {
+		return nil
+	}
+	return l.exec(ctx, l.alter(l.shadow, commands))
+}
+
 // deletes says whether the load is one of keys.
 func (l *load) deletes() bool {
 	return l.req.Mode == connectors.Retain || l.req.Mode == connectors.Remove
@@ -120,18 +142,27 @@ func (l *load) makeShadow(ctx context.Context, d dialect, numbers *atomic.Uint64
 	if err != nil {
 		return err
 	}
-	if l.merging() {
-		sql = d.createLike(l.shadow, l.req.Target, l.target, l.req.Mode == connectors.ReplaceWindow)
+	if l.shaped() {
+		sql = d.createLike(l.shadow, l.req.Target, l.target, l.req.Mode != connectors.Merge)
 	}
 	if err := l.make(ctx, l.shadow, sql); err != nil {
+		return err
+	}
+	if err := l.addBrought(ctx); err != nil {
 		return err
 	}
 	in := func(c connectors.Column) native {
 		return native{c, l.columnType(c, slices.Contains(l.req.Key, c.Name))}
 	}
 	versioned := len(l.req.Key) > 0
-	if l.merging() {
-		in = func(c connectors.Column) native { have, _ := l.target.column(c.Name); return native{c, have.Native} }
+	if l.shaped() {
+		fresh := in
+		in = func(c connectors.Column) native {
+			if have, ok := l.target.column(c.Name); ok {
+				return native{c, have.Native}
+			}
+			return fresh(c)
+		}
 		_, versioned = l.target.column(metaVersion)
 	}
 	l.feed = &feed{columns: l.req.Columns, numbers: numbers, careful: l.req.Careful}
@@ -211,6 +242,9 @@ func (l *load) commit(ctx context.Context) (connectors.LoadResult, error) {
 		if err := l.keepRest(ctx); err != nil {
 			return result, err
 		}
+	}
+	if err := l.loseMoved(ctx); err != nil {
+		return result, err
 	}
 	if err := l.held(); err != nil {
 		return result, err

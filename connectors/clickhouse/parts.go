@@ -143,7 +143,7 @@ func (l *partsLoad) Part(ctx context.Context, name string) (connectors.Load, boo
 		return nil, true, nil
 	}
 	p := &part{of: l, name: typed, raw: raw}
-	p.load = load{site: site{db: l.db, op: l.op, ref: l.ref}, req: l.req, run: l.run, first: l.first, staged: l.staged}
+	p.load = load{site: site{db: l.db, op: l.op, ref: l.ref, target: l.target}, req: l.req, run: l.run, first: l.first, staged: l.staged}
 	err := p.begin(ctx)
 	if err != nil {
 		err = l.failed(ctx, err)
@@ -250,7 +250,13 @@ func (l *partsLoad) commitParts(ctx context.Context) (connectors.LoadResult, err
 	if err != nil {
 		return result, err
 	}
+	if l.shaped() {
+		sql = l.createLike(l.shadow, l.req.Target, l.target, true)
+	}
 	if err := l.make(ctx, l.shadow, sql); err != nil {
+		return result, err
+	}
+	if err := l.addBrought(ctx); err != nil {
 		return result, err
 	}
 	names := slices.Sorted(maps.Keys(l.done))

@@ -115,7 +115,9 @@ func (l *load) checkTarget(ctx context.Context) error {
 		return refuse(connectors.KindConflict, "load into another name, or drop it", "the target is not a table of rows but a %s", l.target.engine)
 	case strings.HasPrefix(l.target.engine, "Replicated") && l.cluster == "":
 		return refuse(connectors.KindConstraint, "name the cluster in the connection's option cluster", "the target is replicated")
-	case l.req.Mode == connectors.Replace:
+	case l.op == opRebuild && l.target.mark != nil:
+		return refuse(connectors.KindUnsupported, "run a full refresh", "a declared table is not built from staged rows here")
+	case l.req.Mode == connectors.Replace && l.target.mark == nil:
 		return nil
 	}
 	var missing []string
@@ -127,9 +129,15 @@ func (l *load) checkTarget(ctx context.Context) error {
 	}
 	for _, c := range needed {
 		have, ok := l.target.column(c.Name)
+		if !ok && l.req.Mode == connectors.Replace {
+			continue // the shadow gets it
+		}
 		if !ok || have.computed {
 			missing = append(missing, ident(c.Name)+" "+l.columnType(c, false))
 			continue
+		}
+		if l.target.mark != nil && (have.Type.Kind == connectors.Enum && c.Type.Kind == connectors.Text || c.Type.Kind.IsInteger() && have.Type.Kind.IsInteger()) {
+			continue // the rows are looked at
 		}
 		if !accepts(c.Type, have.Type, parseNative(have.Native)) {
 			return refuse(connectors.KindType, "alter the column, or run a full refresh", "column %q: %s does not fit %s", c.Name, c.Type, have.Native)
@@ -145,6 +153,9 @@ func (l *load) checkTarget(ctx context.Context) error {
 			"the target has no column %s", strings.Join(missing, ", "))
 	}
 	for _, c := range l.target.all {
+		if l.target.mark != nil && c.Name != l.target.mark.Time {
+			continue // it has a default, or is of the key
+		}
 		if !l.deletes() && !l.provides(c.Name) && !c.Nullable && !c.computed {
 			return refuse(connectors.KindConstraint, "run a full refresh, or: ALTER TABLE "+qualified(l.req.Target)+" DROP COLUMN "+ident(c.Name),
 				"column %q is gone from the source and cannot be NULL", c.Name)

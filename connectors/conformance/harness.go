@@ -67,6 +67,8 @@ var parts = []part{
 	{"RebuildTakesOlderRows", true, rebuildTakesOlderRows},
 	{"RebuildRefuses", true, rebuildRefuses},
 	{"PruneRawKeepsTheNewest", true, pruneRawKeepsTheNewest},
+	{"DeclaredTables", true, declaredTables},
+	{"LoadsIntoDeclaredTables", true, loadsIntoDeclaredTables},
 	{"WindowsKeepTies", false, windowsKeepTies},
 	{"WindowsWithOr", false, windowsWithOr},
 	{"RangesMeetWindows", false, rangesMeetWindows},

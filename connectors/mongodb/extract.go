@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -200,7 +201,16 @@ func (s *Source) Read(ctx context.Context, req connectors.ReadRequest, emit func
 		return invalid(err)
 	}
 	defer d.batcher.Release()
-	err = s.scan(ctx, q, func(doc bson.Raw) error { return d.document(doc) })
+	err = s.scan(ctx, q, func(doc bson.Raw) error {
+		err := d.document(doc)
+		if req.Exact && (errors.Is(err, errUnfit) || len(d.appeared) > 0) {
+			return fmt.Errorf("%w: the document with _id %s", connectors.ErrMisfit, identify(doc))
+		}
+		return err
+	})
+	if errors.Is(err, connectors.ErrMisfit) {
+		return err
+	}
 	for _, name := range d.appeared {
 		s.note(fmt.Sprintf("%s: the field %q appeared while the collection was read: it is left out until the next run", object, name))
 	}
@@ -270,7 +280,7 @@ func searchable(name string) error {
 
 // projection leaves out what is not asked for, where that can be said.
 func projection(req connectors.ReadRequest) bson.D {
-	if len(req.Columns) >= len(req.Table.Columns) {
+	if req.Exact || len(req.Columns) >= len(req.Table.Columns) {
 		return nil
 	}
 	p := bson.D{{Key: "_id", Value: 1}}
@@ -291,7 +301,7 @@ func filter(req connectors.ReadRequest) (bson.D, error) {
 	if w := req.Window; w != nil {
 		var either bson.A
 		for i, name := range append([]string{w.Column}, w.Or...) {
-			one, err := condition(req.Table, connectors.Window{Column: name, Lower: w.Lower, Upper: w.Upper, Nulls: w.Nulls && i == 0})
+			one, err := condition(req.Table, connectors.Window{Column: name, Lower: w.Lower, Upper: w.Upper, Nulls: w.Nulls && i == 0}, req.Exact)
 			if err != nil {
 				return nil, err
 			}
@@ -320,8 +330,9 @@ func filter(req connectors.ReadRequest) (bson.D, error) {
 }
 
 // condition is a window of one column in MongoDB's terms. A range matches values of the type of
-// its bound only, which for a settled column are all.
-func condition(table connectors.Table, w connectors.Window) (bson.D, error) {
+// its bound only, which for a settled column are all. An exact one matches the values of all
+// other types too, so that the read meets them.
+func condition(table connectors.Table, w connectors.Window, exact bool) (bson.D, error) {
 	c, ok := table.Column(w.Column)
 	if !ok {
 		return nil, faulty("discover the collection again", "there is no field %q", w.Column)
@@ -349,10 +360,18 @@ func condition(table connectors.Table, w connectors.Window) (bson.D, error) {
 		return nil, nil
 	case len(bounds) == 0:
 		return bson.D{{Key: c.Name, Value: bson.D{{Key: "$ne", Value: nil}}}}, nil
-	case !w.Nulls:
-		return bson.D{{Key: c.Name, Value: bounds}}, nil
 	}
-	return bson.D{{Key: "$or", Value: bson.A{bson.D{{Key: c.Name, Value: bounds}}, null}}}, nil
+	either := bson.A{bson.D{{Key: c.Name, Value: bounds}}}
+	if w.Nulls {
+		either = append(either, null)
+	}
+	if exact {
+		either = append(either, bson.D{{Key: c.Name, Value: bson.D{{Key: "$type", Value: otherTypes(c)}}}})
+	}
+	if len(either) == 1 {
+		return either[0].(bson.D), nil
+	}
+	return bson.D{{Key: "$or", Value: either}}, nil
 }
 
 // boundValue gives a bound the type that the column's values have in MongoDB.
@@ -445,6 +464,25 @@ func typeAliases(c connectors.Column) bson.A {
 		return bson.A{"binData"}
 	}
 	return nil
+}
+
+// otherTypes are the numbers of the types, except null, that a range of the
+// column's values does not match. An index finds them.
+func otherTypes(c connectors.Column) bson.A {
+	own := map[string][]bson.Type{
+		"bool": {bson.TypeBoolean}, "number": {bson.TypeDouble, bson.TypeInt32, bson.TypeInt64, bson.TypeDecimal128}, "date": {bson.TypeDateTime},
+		"objectId": {bson.TypeObjectID}, "string": {bson.TypeString}, "binData": {bson.TypeBinary},
+	}[typeAliases(c)[0].(string)]
+	var others bson.A
+	for _, t := range []bson.Type{
+		bson.TypeDouble, bson.TypeString, bson.TypeEmbeddedDocument, bson.TypeArray, bson.TypeBinary, bson.TypeObjectID, bson.TypeBoolean,
+		bson.TypeDateTime, bson.TypeRegex, bson.TypeInt32, bson.TypeTimestamp, bson.TypeInt64,
+	} {
+		if !slices.Contains(own, t) {
+			others = append(others, int32(t))
+		}
+	}
+	return others
 }
 
 // Max reads the greatest value of the column's type through the decoder, so that

@@ -146,6 +146,71 @@ func (s *Source) Settle(ctx context.Context, table connectors.Table) (connectors
 	return table, nil
 }
 
+// sampleEnd is how many documents of each end of a collection a sample has.
+const sampleEnd = 1000
+
+// Sample looks at the documents at both ends of the collection, in the order of
+// _id: when those have identifiers of one type, all have. What is known is kept,
+// since a field that a few documents have need not be among them.
+func (s *Source) Sample(ctx context.Context, table connectors.Table, known []connectors.Column) (connectors.Table, bool, error) {
+	if len(table.PrimaryKey) == 0 { // a view, or a time series: nothing says where its ends are
+		return table, false, nil
+	}
+	look := newShape()
+	q := query{table: table, op: "look at the ends of", limit: sampleEnd, sort: byID}
+	visit := func(doc bson.Raw) error { return look.add(doc) }
+	for _, direction := range []int{1, -1} {
+		q.sort = bson.D{{Key: "_id", Value: direction}}
+		switch err := s.scan(ctx, q, visit); {
+		case err == nil:
+		case ctx.Err() == nil && isDocumentError(err):
+			return table, false, nil // a look at all says it in full
+		default:
+			return table, false, err
+		}
+		if look.rows < sampleEnd {
+			break
+		}
+	}
+	sampled, notes := look.describe(table)
+	if look.rows == 0 || len(notes) > 0 || !ordered(sampled.Columns[0]) {
+		return table, false, nil
+	}
+	for _, k := range known {
+		i := slices.IndexFunc(sampled.Columns, func(c connectors.Column) bool { return c.Name == k.Name })
+		if i < 0 {
+			if holds, ok := classOf(k.Type); ok {
+				k.Native, k.Nullable = holds.String(), true
+				sampled.Columns = append(sampled.Columns, k)
+				continue
+			}
+			return table, false, nil
+		}
+		holds, ok := classOf(k.Type)
+		seen := look.fields[look.byName[k.Name]].class
+		if joined, conflict := (holds | seen).logical(); !ok || conflict || !joined.Equal(k.Type) {
+			return table, false, nil
+		}
+		sampled.Columns[i].Type = k.Type
+	}
+	return sampled, true, nil
+}
+
+// classOf is every kind of value that a column of the type has room for.
+func classOf(t connectors.Type) (class, bool) {
+	for _, c := range []class{aBool, anInt32, integers, anInt32 | anInt64 | aDouble, numbers, aDate, anID, aUUID, aBinary, aString, nested} {
+		if l, _ := c.logical(); l.Equal(t) {
+			return c, true
+		}
+	}
+	return 0, false
+}
+
+func isDocumentError(err error) bool {
+	_, ok := errors.AsType[*documentError](err)
+	return ok
+}
+
 // documentFault says of a document that it cannot be a row.
 func documentFault(op string, table connectors.Table, err error) error {
 	if _, ok := errors.AsType[*documentError](err); !ok {

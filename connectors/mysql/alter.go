@@ -89,6 +89,11 @@ func (l *load) changes(op string, natives []native, indexes []index, add, widen 
 			}
 		case columns[i].Type.Equal(c.Type) && (nullable[i] || !c.Nullable):
 			continue
+		case markOf(natives) != nil:
+			return nil, &connectors.Error{
+				Kind: connectors.KindConflict, Op: op, Object: l.target.String() + "." + c.Name,
+				Err: errors.New("the column is declared, and no type of a declared column changes"), Hint: "convert the column by a transform",
+			}
 		}
 		columns[i].Type, columns[i].Nullable = c.Type, nullable[i] || c.Nullable
 		changed[i] = "MODIFY COLUMN "

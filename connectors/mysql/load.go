@@ -54,6 +54,9 @@ func (d *destination) Table(ctx context.Context, ref connectors.TableRef) (t con
 			}
 		}
 		addKeys(&t, indexes)
+		if mark := markOf(natives); mark != nil {
+			t.PrimaryKey = mark.Key
+		}
 		return nil
 	})
 	return t, ok, err
@@ -80,6 +83,7 @@ type load struct {
 	columns   []column
 	exists    bool                        // the target
 	natives   []native                    // of a target that is changed in place
+	mark      *connectors.Mark            // of a declared target, which keeps its shape
 	fresh     bool                        // the shadow becomes the target
 	rows      *appender                   // nil where there is nothing to load into
 	into      func(context.Context) error // brings the rows that arrived further; nil where they are in their place
@@ -181,6 +185,9 @@ func (l *load) begin(ctx context.Context) error {
 	if err := l.lookAtTarget(ctx); err != nil {
 		return err
 	}
+	if err := l.makeDays(ctx); err != nil {
+		return err
+	}
 	if err := l.beginParts(ctx); err != nil || l.parts != nil {
 		return err
 	}
@@ -200,8 +207,11 @@ func (l *load) begin(ctx context.Context) error {
 		l.rows = &appender{ss: l.ss, table: l.shadow, fixed: l.meta(), replace: l.req.Mode == connectors.Merge}
 	default:
 		temporary := connectors.TableRef{Schema: l.target.Schema, Name: loadTable}
-		l.rows = &appender{ss: l.ss, table: temporary}
+		l.rows = &appender{ss: l.ss, table: temporary, replace: l.mark.Moves() && l.req.Mode == connectors.Merge}
 		l.into = func(ctx context.Context) error {
+			if l.rows.replace {
+				return l.bringDays(ctx, temporary)
+			}
 			return l.bring(ctx, l.target, "SELECT "+connectors.QuoteList(connectors.ColumnNames(l.req.Columns), '`')+", "+l.metaValues()+
 				" FROM "+qualified(temporary)+" ORDER BY "+ident(loadOrder))
 		}
@@ -224,6 +234,9 @@ func (ss *session) makeSchema(ctx context.Context, name string) error {
 
 // create makes a target table: the load's columns, the two of Arus, the key.
 func (l *load) create(ctx context.Context, ref connectors.TableRef) error {
+	if l.mark != nil {
+		return l.createLike(ctx, ref)
+	}
 	definition, err := l.definition()
 	if err != nil {
 		return err
@@ -250,10 +263,48 @@ func (l *load) definition() (string, error) {
 	return "(" + strings.Join(parts, ", ") + ") ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE " + f.collation(), nil
 }
 
+// createLike makes a table of a declared target's shape, with what the load brings beside it.
+func (l *load) createLike(ctx context.Context, ref connectors.TableRef) error {
+	if _, err := l.ss.exec(ctx, "CREATE TABLE "+qualified(ref)+" LIKE "+qualified(l.target)); err != nil {
+		return err
+	}
+	var add []string
+	for _, c := range l.columns {
+		if !slices.ContainsFunc(l.natives, func(n native) bool { return strings.EqualFold(n.name, c.Name) }) {
+			c.Nullable = true
+			add = append(add, "ADD COLUMN "+c.ddl())
+		}
+	}
+	if len(add) == 0 {
+		return nil
+	}
+	_, err := l.ss.exec(ctx, "ALTER TABLE "+qualified(ref)+" "+strings.Join(add, ", "))
+	return err
+}
+
+// bringDays upserts into a declared fact table, whose key is unique within a day
+// only: a row whose time is another moves. The rows that came have one key each.
+func (l *load) bringDays(ctx context.Context, from connectors.TableRef) error {
+	time := ident(l.mark.Time)
+	have, came := qualified(l.target), qualified(from)
+	on := make([]string, len(l.req.Key))
+	for i, k := range l.req.Key {
+		on[i] = have + "." + ident(k) + " = " + came + "." + ident(k)
+	}
+	if _, err := l.ss.exec(ctx, "DELETE "+have+" FROM "+have+" JOIN "+came+" ON "+strings.Join(on, " AND ")+" WHERE "+have+"."+time+" <> "+came+"."+time); err != nil {
+		return err
+	}
+	return l.bring(ctx, l.target, "SELECT "+connectors.QuoteList(connectors.ColumnNames(l.req.Columns), '`')+", "+l.metaValues()+" FROM "+qualified(from))
+}
+
 // createTemporary makes the table that an existing target is changed from; it
-// keeps the order of arrival, so that of two rows with one key the later wins.
+// keeps the order of arrival, so that of two rows with one key the later wins,
+// or the later row alone.
 func (l *load) createTemporary(ctx context.Context, ref connectors.TableRef) error {
 	parts := []string{ident(loadOrder) + " bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY"}
+	if l.rows.replace {
+		parts = []string{"PRIMARY KEY (" + connectors.QuoteList(l.req.Key, '`') + ")"}
+	}
 	for _, c := range l.columns {
 		parts = append(parts, c.ddl())
 	}

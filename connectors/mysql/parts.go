@@ -37,6 +37,9 @@ func (l *load) beginParts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if l.mark != nil {
+		definition += l.mark.Comment()
+	}
 	sum := sha256.Sum256([]byte(l.req.Resume + "\x00" + definition + "\x00" + strconv.FormatBool(l.req.Raw != nil)))
 	p.token = partsComment + hex.EncodeToString(sum[:])
 	row, err := l.ss.queryRow(ctx, "SELECT TABLE_COMMENT FROM information_schema.TABLES WHERE "+l.ss.flavour.tableIs(p.list))

@@ -69,14 +69,20 @@ func (l *load) lookAtTarget(ctx context.Context) error {
 		}
 	}
 	l.exists = true
-	if l.req.Mode == connectors.Replace {
-		return nil
-	}
 	natives, indexes, err := l.ss.describe(ctx, l.target)
 	if err != nil {
 		return err
 	}
-	l.natives = natives
+	l.natives, l.mark = natives, markOf(natives)
+	if l.req.Mode == connectors.Replace && l.mark == nil {
+		return nil
+	}
+	if l.mark.Moves() && l.req.Raw != nil && l.req.Mode == connectors.Merge {
+		return &connectors.Error{
+			Kind: connectors.KindUnsupported, Op: "load", Object: l.target.String(), Hint: "load it without staging, or with its time column in the key",
+			Err: errors.New("rows of a declared fact table that come by the staging table cannot change their day"),
+		}
+	}
 	return l.fits(natives, indexes)
 }
 
@@ -107,6 +113,9 @@ func (l *load) fits(natives []native, indexes []index) error {
 	}
 	for _, c := range columns {
 		n, ok := find(c.Name)
+		if !ok && l.req.Mode == connectors.Replace {
+			continue // the shadow gets it
+		}
 		if !ok {
 			return &connectors.Error{
 				Kind: connectors.KindNotFound, Op: "load", Object: l.target.String() + "." + c.Name,
@@ -116,6 +125,12 @@ func (l *load) fits(natives []native, indexes []index) error {
 		if !n.holds(c.Type) {
 			return typeError("load", l.target.String()+"."+c.Name, hint+", or change it: ALTER TABLE "+qualified(l.target)+" MODIFY "+c.ddl(),
 				"the target's %s does not hold every %s", n.column, c.Type)
+		}
+	}
+	if l.mark != nil && l.mark.Time != "" && !removes(l.req.Mode) && !slices.ContainsFunc(l.columns, func(c column) bool { return strings.EqualFold(c.Name, l.mark.Time) }) {
+		return &connectors.Error{
+			Kind: connectors.KindConflict, Op: "load", Object: l.target.String(), Hint: "give the rows such a column of seconds since 1970 by a transform",
+			Err: fmt.Errorf("the load brings no column %s, which is the declared table's time", l.mark.Time),
 		}
 	}
 	var primary []string
@@ -130,7 +145,10 @@ func (l *load) fits(natives []native, indexes []index) error {
 			}
 		}
 	}
-	if (l.req.Mode == connectors.Merge || removes(l.req.Mode)) && !sameColumns(primary, l.req.Key) {
+	if l.mark != nil && sameColumns(primary, l.mark.PhysicalKey()) {
+		primary = l.mark.Key
+	}
+	if (l.req.Mode == connectors.Merge || removes(l.req.Mode) || l.mark != nil) && !sameColumns(primary, l.req.Key) {
 		return &connectors.Error{
 			Kind: connectors.KindConstraint, Op: "load", Object: l.target.String(), Hint: hint,
 			Err: fmt.Errorf("the target's primary key is (%s), the load's key (%s)", strings.Join(primary, ", "), strings.Join(l.req.Key, ", ")),

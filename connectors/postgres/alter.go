@@ -83,6 +83,9 @@ func alter(ctx context.Context, conn *pgconn.PgConn, ref connectors.TableRef, ad
 			return refuse(connectors.KindNotFound, "there is no column %q", c.Name)
 		}
 		if have.Native != native(c.Type) {
+			if target.mark != nil {
+				return refuse(connectors.KindConflict, "column %q of type %s is declared, and no type of a declared column changes", c.Name, have.Native)
+			}
 			if why := narrows(have.Type, c.Type); why != "" {
 				return refuse(connectors.KindType, "column %q: %s", c.Name, why)
 			}

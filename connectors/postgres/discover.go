@@ -20,8 +20,9 @@ const defaultSchema = "public"
 type relation struct {
 	connectors.Table
 	oid     string
-	kind    byte       // relkind
-	uniques [][]string // columns of every unique index that ON CONFLICT can use, the primary key's included
+	kind    byte             // relkind
+	uniques [][]string       // columns of every unique index that ON CONFLICT can use, the primary key's included
+	mark    *connectors.Mark // of a declared table (only from lookUp); its key is then PrimaryKey
 }
 
 // tablesQuery lists relations of the kinds $1, schemas $2 and names $3 with their estimates; inherited

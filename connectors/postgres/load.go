@@ -46,7 +46,18 @@ func lookUp(ctx context.Context, conn *pgconn.PgConn, ref connectors.TableRef) (
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
-	return found[0], nil
+	r := found[0]
+	if !r.has(connectors.MetaRunID) {
+		return r, nil
+	}
+	rows, err := query(ctx, conn, "SELECT pg_catalog.col_description(attrelid, attnum) FROM pg_catalog.pg_attribute WHERE attrelid = $1::pg_catalog.oid AND attname = $2", r.oid, connectors.MetaRunID)
+	if err != nil {
+		return nil, err
+	}
+	if r.mark = connectors.ParseMark(string(rows[0][0])); r.mark != nil {
+		r.PrimaryKey = r.mark.Key
+	}
+	return r, nil
 }
 
 // load is one target being loaded, in one transaction on one connection. The
@@ -150,6 +161,9 @@ func (l *load) begin(ctx context.Context) error {
 	if err := l.checkTarget(); err != nil {
 		return err
 	}
+	if err := l.makeDays(ctx); err != nil {
+		return err
+	}
 	if l.req.Raw != nil && l.req.Resume == "" {
 		if err := l.prepareStaging(ctx); err != nil {
 			return err
@@ -175,7 +189,15 @@ func (l *load) begin(ctx context.Context) error {
 
 // lockTarget begins a transaction that holds the target's lock until it ends.
 func lockTarget(ctx context.Context, conn *pgconn.PgConn, op string, ref connectors.TableRef, wait time.Duration) error {
-	if err := exec(ctx, conn, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = "+strconv.FormatInt(wait.Milliseconds(), 10)); err != nil {
+	if err := exec(ctx, conn, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"); err != nil {
+		return err
+	}
+	return takeTarget(ctx, conn, op, ref, wait)
+}
+
+// takeTarget takes a target's lock in the transaction that is open.
+func takeTarget(ctx context.Context, conn *pgconn.PgConn, op string, ref connectors.TableRef, wait time.Duration) error {
+	if err := exec(ctx, conn, "SET LOCAL lock_timeout = "+strconv.FormatInt(wait.Milliseconds(), 10)); err != nil {
 		return err
 	}
 	_, err := query(ctx, conn, "SELECT pg_catalog.pg_advisory_xact_lock($1)", lockKey(ref))

@@ -52,30 +52,53 @@ func (l *load) insert(ctx context.Context, table string) error {
 // merge upserts the filled rows. Only when a key occurs twice among them are
 // they sorted out first: the row written last wins.
 func (l *load) merge(ctx context.Context, table string) error {
+	if l.target != nil && l.target.mark.Moves() && table == qualified(l.req.Target) {
+		return l.mergeDays(ctx, table)
+	}
 	if err := exec(ctx, l.conn, "SAVEPOINT merge"); err != nil {
 		return err
 	}
-	err := exec(ctx, l.conn, l.insertInto(table)+"SELECT "+l.selectFilled()+" FROM "+l.filling+l.conflict())
+	err := exec(ctx, l.conn, l.insertInto(table)+"SELECT "+l.selectFilled()+" FROM "+l.filling+l.conflict(table))
 	if e, ok := errors.AsType[*pgconn.PgError](err); !ok || e.Code != "21000" {
 		return err
 	}
 	key := connectors.QuoteList(l.req.Key, '"')
 	return exec(ctx, l.conn, "ROLLBACK TO SAVEPOINT merge; "+l.insertInto(table)+
-		"SELECT DISTINCT ON ("+key+") "+l.selectFilled()+" FROM "+l.filling+" ORDER BY "+key+", ctid DESC"+l.conflict())
+		"SELECT DISTINCT ON ("+key+") "+l.selectFilled()+" FROM "+l.filling+" ORDER BY "+key+", ctid DESC"+l.conflict(table))
 }
 
-// conflict makes an insert an upsert.
-func (l *load) conflict() string {
+// mergeDays upserts into a declared fact table, whose key is unique within a day
+// only: a row whose time is another moves.
+func (l *load) mergeDays(ctx context.Context, table string) error {
+	key, time := connectors.QuoteList(l.req.Key, '"'), ident(l.target.mark.Time)
+	last := func(what string) string {
+		return "SELECT DISTINCT ON (" + key + ") " + what + " FROM " + l.filling + " ORDER BY " + key + ", ctid DESC"
+	}
+	return exec(ctx, l.conn, "DELETE FROM "+table+" t USING ("+last(key+", "+time)+") s WHERE "+l.sameKey("s", "t")+" AND t."+time+" <> s."+time+"; "+
+		l.insertInto(table)+last(l.selectFilled())+l.conflict(table))
+}
+
+// conflictKey are the columns by which rows of a table, a shadow or the target, collide.
+func (l *load) conflictKey(table string) []string {
+	if table == qualified(l.req.Target) && l.target != nil && l.target.mark != nil && sameSet(l.target.mark.Key, l.req.Key) {
+		return l.target.mark.PhysicalKey()
+	}
+	return l.req.Key
+}
+
+// conflict makes an insert into a table an upsert.
+func (l *load) conflict(table string) string {
 	var set []string
+	key := l.conflictKey(table)
 	for _, c := range l.req.Columns {
-		if !slices.Contains(l.req.Key, c.Name) {
+		if !slices.Contains(key, c.Name) {
 			set = append(set, ident(c.Name)+" = EXCLUDED."+ident(c.Name))
 		}
 	}
 	for _, name := range []string{connectors.MetaRunID, connectors.MetaSyncedAt} {
 		set = append(set, name+" = EXCLUDED."+name)
 	}
-	return " ON CONFLICT (" + connectors.QuoteList(l.req.Key, '"') + ") DO UPDATE SET " + strings.Join(set, ", ")
+	return " ON CONFLICT (" + connectors.QuoteList(key, '"') + ") DO UPDATE SET " + strings.Join(set, ", ")
 }
 
 // wholeTable makes a statement that may not see every row fail instead: row

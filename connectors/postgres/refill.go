@@ -54,6 +54,9 @@ func (l *load) findHolders(ctx context.Context) error {
 	if l.target.kind == 'p' {
 		l.holders = append(l.holders, "partitions")
 	}
+	if l.target.mark != nil {
+		l.holders = append(l.holders, "its declaration")
+	}
 	return nil
 }
 
@@ -73,7 +76,7 @@ func (l *load) refill(ctx context.Context) error {
 		names := l.columnNames() + ", " + connectors.MetaRunID + ", " + connectors.MetaSyncedAt
 		sql := "INSERT INTO " + target + " (" + names + ") SELECT " + names + " FROM " + l.shadowTable()
 		if kept {
-			sql += l.conflict()
+			sql += l.conflict(target)
 		}
 		if err := exec(ctx, l.conn, sql); err != nil {
 			return err
@@ -114,6 +117,9 @@ func (l *load) sameKey(a, b string) string {
 
 // notNulls are the statements for the columns that may hold nulls and need not.
 func (l *load) notNulls() []string {
+	if l.target.mark != nil {
+		return nil
+	}
 	var sql []string
 	for _, c := range l.req.Columns {
 		if have, ok := l.target.exact(c.Name); !c.Nullable && (!ok || have.Nullable) {
@@ -137,7 +143,7 @@ func (l *load) reshape(ctx context.Context) error {
 		switch {
 		case !ok:
 			alter = append(alter, "ADD COLUMN "+ident(c.Name)+" "+native(c.Type))
-		case have.Native != native(c.Type):
+		case have.Native != native(c.Type) && l.target.mark == nil:
 			changed = append(changed, c.Name)
 			change := "ALTER COLUMN " + ident(c.Name) + " TYPE " + native(c.Type)
 			if !kept {
@@ -152,7 +158,7 @@ func (l *load) reshape(ctx context.Context) error {
 		}
 	}
 	for _, c := range l.target.Columns {
-		if !c.Nullable && !isMeta(c.Name) && !slices.ContainsFunc(l.req.Columns, func(o connectors.Column) bool { return o.Name == c.Name && !o.Nullable }) && !slices.Contains(l.target.PrimaryKey, c.Name) {
+		if l.target.mark == nil && !c.Nullable && !isMeta(c.Name) && !slices.ContainsFunc(l.req.Columns, func(o connectors.Column) bool { return o.Name == c.Name && !o.Nullable }) && !slices.Contains(l.target.PrimaryKey, c.Name) {
 			alter = append(alter, "ALTER COLUMN "+ident(c.Name)+" DROP NOT NULL")
 		}
 	}

@@ -101,7 +101,10 @@ func (l *load) checkTarget() error {
 	if l.target.kind != 'r' && l.target.kind != 'p' {
 		return refuse(connectors.KindConflict, "load into another name, or drop it", "the target is a view or a foreign table")
 	}
-	if l.req.Mode == connectors.Replace {
+	if l.target.mark != nil && l.target.mark.Time != "" && !keysOnly && !slices.ContainsFunc(l.req.Columns, func(c connectors.Column) bool { return c.Name == l.target.mark.Time }) {
+		return refuse(connectors.KindConflict, "give the rows such a column of seconds since 1970 by a transform", "the load brings no column %q, which is the declared table's time", l.target.mark.Time)
+	}
+	if l.req.Mode == connectors.Replace && l.target.mark == nil {
 		return nil
 	}
 	var missing []string
@@ -115,8 +118,15 @@ func (l *load) checkTarget() error {
 			continue
 		}
 		if why := narrows(c.Type, have.Type); why != "" {
-			return refuse(connectors.KindType, "alter the column, or run a full refresh", "column %q: %s", c.Name, why)
+			hint := "alter the column, or run a full refresh"
+			if l.target.mark != nil {
+				hint = "the table is declared and keeps its types: convert the column by a transform"
+			}
+			return refuse(connectors.KindType, hint, "column %q: %s", c.Name, why)
 		}
+	}
+	if l.req.Mode == connectors.Replace {
+		return nil // columns that are missing are added
 	}
 	metas := []string{connectors.MetaRunID + " uuid", connectors.MetaSyncedAt + " timestamptz DEFAULT now()"}
 	if l.req.Retain.Mark {
@@ -131,7 +141,7 @@ func (l *load) checkTarget() error {
 		return refuse(connectors.KindNotFound, "run a full refresh, or: ALTER TABLE "+qualified(l.req.Target)+" ADD COLUMN "+strings.Join(missing, ", ADD COLUMN "),
 			"the target has no column %s", strings.Join(missing, ", "))
 	}
-	if l.req.Mode == connectors.Merge && !slices.ContainsFunc(l.target.uniques, func(columns []string) bool { return sameSet(columns, l.req.Key) }) {
+	if l.req.Mode == connectors.Merge && !slices.ContainsFunc(l.target.uniques, func(columns []string) bool { return sameSet(columns, l.conflictKey(qualified(l.req.Target))) }) {
 		return refuse(connectors.KindConstraint, "run a full refresh, or: ALTER TABLE "+qualified(l.req.Target)+" ADD PRIMARY KEY ("+connectors.QuoteList(l.req.Key, '"')+")",
 			"the target has no unique index on %s", strings.Join(l.req.Key, ", "))
 	}

@@ -44,7 +44,7 @@ func (d *pageData) load(page parquet.Page, kind parquet.Kind) error {
 
 func (d *pageData) loadBools(page parquet.Page) error {
 	if d.buffer == nil {
-		d.buffer = make([]parquet.Value, valueChunk)
+		d.buffer = make([]parquet.Value, 1024)
 	}
 	d.bools = d.bools[:0]
 	reader := page.Values()

@@ -3,10 +3,7 @@ package segment
 import (
 	"encoding/binary"
 	"fmt"
-	"reflect"
 
-	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/decimal128"
 	"github.com/apache/arrow-go/v18/arrow/decimal256"
 	"github.com/parquet-go/parquet-go"
@@ -75,80 +72,6 @@ func nodeOf(t connectors.Type) (parquet.Node, error) {
 	return nil, fmt.Errorf("no Parquet type for %s", t)
 }
 
-// root is a file's schema with its columns in their order; parquet.Group sorts
-// them by name.
-type root struct {
-	parquet.Group
-	fields []parquet.Field
-}
-
-func (r root) Fields() []parquet.Field { return r.fields }
-
-// GoType is asked for by nobody who writes columns; names may be any.
-func (r root) GoType() reflect.Type { return reflect.TypeFor[struct{}]() }
-
-type field struct {
-	parquet.Node
-	name string
-}
-
-func (f field) Name() string { return f.name }
-
-// Value belongs to rows of Go values, which are not used.
-func (f field) Value(reflect.Value) reflect.Value { return reflect.Value{} }
-
-// valuer gives the values of an array as Parquet values; nulls are asked for
-// before.
-func valuer(arr arrow.Array) (func(i int) parquet.Value, error) {
-	switch a := arr.(type) {
-	case *array.Boolean:
-		return func(i int) parquet.Value { return parquet.BooleanValue(a.Value(i)) }, nil
-	case *array.Int8:
-		return func(i int) parquet.Value { return parquet.Int32Value(int32(a.Value(i))) }, nil
-	case *array.Int16:
-		return func(i int) parquet.Value { return parquet.Int32Value(int32(a.Value(i))) }, nil
-	case *array.Int32:
-		return func(i int) parquet.Value { return parquet.Int32Value(a.Value(i)) }, nil
-	case *array.Int64:
-		return func(i int) parquet.Value { return parquet.Int64Value(a.Value(i)) }, nil
-	case *array.Uint8:
-		return func(i int) parquet.Value { return parquet.Int32Value(int32(a.Value(i))) }, nil
-	case *array.Uint16:
-		return func(i int) parquet.Value { return parquet.Int32Value(int32(a.Value(i))) }, nil
-	case *array.Uint32:
-		return func(i int) parquet.Value { return parquet.Int32Value(int32(a.Value(i))) }, nil
-	case *array.Uint64:
-		return func(i int) parquet.Value { return parquet.Int64Value(int64(a.Value(i))) }, nil
-	case *array.Float32:
-		return func(i int) parquet.Value { return parquet.FloatValue(a.Value(i)) }, nil
-	case *array.Float64:
-		return func(i int) parquet.Value { return parquet.DoubleValue(a.Value(i)) }, nil
-	case *array.Decimal128:
-		switch p := a.DataType().(*arrow.Decimal128Type).Precision; {
-		case p <= maxTiny:
-			return func(i int) parquet.Value { return parquet.Int32Value(tinyDecimal(a.Value(i))) }, nil
-		case p <= maxShort:
-			return func(i int) parquet.Value { return parquet.Int64Value(shortDecimal(a.Value(i))) }, nil
-		}
-		return func(i int) parquet.Value { return parquet.FixedLenByteArrayValue(putDecimal128(a.Value(i))) }, nil
-	case *array.Decimal256:
-		return func(i int) parquet.Value { return parquet.FixedLenByteArrayValue(putDecimal256(a.Value(i))) }, nil
-	case *array.String:
-		return func(i int) parquet.Value { return parquet.ByteArrayValue(unsafeBytes(a.Value(i))) }, nil
-	case *array.Binary:
-		return func(i int) parquet.Value { return parquet.ByteArrayValue(a.Value(i)) }, nil
-	case *array.Date32:
-		return func(i int) parquet.Value { return parquet.Int32Value(int32(a.Value(i))) }, nil
-	case *array.Time64:
-		return func(i int) parquet.Value { return parquet.Int64Value(int64(a.Value(i))) }, nil
-	case *array.Timestamp:
-		return func(i int) parquet.Value { return parquet.Int64Value(int64(a.Value(i))) }, nil
-	case *array.FixedSizeBinary:
-		return func(i int) parquet.Value { return parquet.FixedLenByteArrayValue(a.Value(i)) }, nil
-	}
-	return nil, fmt.Errorf("no Parquet form for Arrow type %s", arr.DataType())
-}
-
 // minTiny and minShort stand for NaN among decimals of up to 9 and 18 digits.
 const (
 	minTiny  = -1 << 31
@@ -183,23 +106,20 @@ func longDecimal(v int64) decimal128.Num {
 	return decimal128.FromI64(v)
 }
 
-func putDecimal128(n decimal128.Num) []byte {
-	b := make([]byte, 16)
-	binary.BigEndian.PutUint64(b, uint64(n.HighBits()))
-	binary.BigEndian.PutUint64(b[8:], n.LowBits())
-	return b
+func putDecimal128(dst []byte, n decimal128.Num) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(dst, uint64(n.HighBits())), n.LowBits())
 }
 
 func getDecimal128(b []byte) decimal128.Num {
 	return decimal128.New(int64(binary.BigEndian.Uint64(b)), binary.BigEndian.Uint64(b[8:]))
 }
 
-func putDecimal256(n decimal256.Num) []byte {
-	b := make([]byte, 32)
-	for i, w := range n.Array() {
-		binary.BigEndian.PutUint64(b[8*(3-i):], w)
+func putDecimal256(dst []byte, n decimal256.Num) []byte {
+	words := n.Array()
+	for i := range words {
+		dst = binary.BigEndian.AppendUint64(dst, words[len(words)-1-i])
 	}
-	return b
+	return dst
 }
 
 func getDecimal256(b []byte) decimal256.Num {

@@ -2,16 +2,21 @@ package segment
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
-	"github.com/parquet-go/parquet-go/encoding"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
 )
 
 // Info describes a finished file.
@@ -22,120 +27,98 @@ type Info struct {
 }
 
 const (
-	valueChunk = 1024
-	chunkBytes = 1 << 20 // of long values that make a page of their own
-	dictBytes  = 1 << 18 // a larger dictionary is no gain
-	sampleRows = 4096
-	// groupBytes bounds a row group by the size of its values: it is in memory
-	// until it is whole.
+	dictBytes = 1 << 18 // a larger dictionary is no gain
+	// groupBytes bounds a row group by the size of its values: its pages are in
+	// memory until it is whole.
 	groupBytes = 16 << 20
-	pageBytes  = 16 << 10 // steps by which the memory of a column's pages grows
 	// longValue is the length from which on a column's values have no bounds in the
 	// file, which would be in memory until its end.
 	longValue = 4 << 10
+	// sharedRows is how many values are worth a second goroutine.
+	sharedValues = 1 << 14
 )
 
-// Writer writes one file. One goroutine uses it.
+// Writer writes files of one form, one after the other. One goroutine uses it.
+//
+// Values are copied from the arrays into the open page of their column, so many at
+// a time as an encoding takes; a finished page is kept encoded and compressed until
+// its row group is whole. Columns know nothing of each other: they are shared out
+// among as many goroutines as there are processors.
 type Writer struct {
-	out     *summer
-	buffer  *bufio.Writer
-	columns []Column
-	w       *parquet.GenericWriter[any]
-	group   int   // rows in the open row group
-	size    int   // bytes of its values
-	rows    int64 // in all
-	long    map[int]bool
-	full    bool
-	values  []parquet.Value
+	out      *summer
+	buffer   *bufio.Writer
+	columns  []Column
+	leaves   []*leaf
+	encoders []*encoder
+	started  bool
+	group    int   // rows in the open row group
+	size     int   // bytes of its values
+	rows     int64 // in all
+	at       int64 // bytes
+	long     map[int]bool
+	full     bool
+
+	groups  []format.RowGroup
+	offsets [][]format.OffsetIndex
 }
 
 // NewWriter starts a file. The encodings are chosen by the first rows that are
 // written. long has the places of the columns that are known to have long values;
 // those that turn out to have some are added.
 func NewWriter(w io.Writer, columns []Column, long map[int]bool) *Writer {
-	out := &summer{w: w, table: castagnoli()}
-	return &Writer{out: out, buffer: bufio.NewWriterSize(out, 1<<16), columns: columns, values: make([]parquet.Value, valueChunk), long: long}
+	out := &Writer{columns: columns, long: long}
+	out.Reset(w)
+	return out
 }
 
-// start makes the file's schema.
-func (w *Writer) start(arrays []arrow.Array, rows int) error {
-	fields := make([]parquet.Field, len(w.columns))
-	options := []parquet.WriterOption{
-		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}), parquet.DictionaryMaxBytes(dictBytes),
-		parquet.ColumnPageBuffers(parquet.NewChunkBufferPool(pageBytes)), parquet.CreatedBy("Arus", "1", ""),
-		// A page's header would repeat, four times and not compressed, the bounds that the index of pages has.
-		parquet.DataPageStatistics(false),
+// Reset starts another file, of the same columns.
+func (w *Writer) Reset(out io.Writer) {
+	w.out = &summer{w: out, table: castagnoli()}
+	if w.buffer == nil {
+		w.buffer = bufio.NewWriterSize(w.out, 1<<16)
+	} else {
+		w.buffer.Reset(w.out)
 	}
-	for i, c := range w.columns {
-		node, err := nodeOf(c.Type)
-		if err != nil {
-			return fmt.Errorf("column %s: %w", c.Name, err)
+	w.started, w.full = false, false
+	w.group, w.size, w.rows, w.at = 0, 0, 0, 0
+	w.groups, w.offsets = nil, nil
+	for _, l := range w.leaves {
+		l.reset()
+	}
+}
+
+// start writes the file's head and chooses the encodings.
+func (w *Writer) start(arrays []arrow.Array, order []int32) error {
+	w.started = true
+	if w.leaves == nil {
+		codec := &zstd.Codec{Level: zstd.SpeedFastest}
+		for range min(runtime.GOMAXPROCS(0), max(1, len(w.columns))) {
+			w.encoders = append(w.encoders, newEncoder(codec))
 		}
-		var enc encoding.Encoding
+		for _, c := range w.columns {
+			l, err := newLeaf(c, len(w.columns))
+			if err != nil {
+				return fmt.Errorf("column %s: %w", c.Name, err)
+			}
+			w.leaves = append(w.leaves, l)
+		}
+	}
+	for i, l := range w.leaves {
 		if arrays != nil {
-			enc = choose(arrays[i], rows, node.Type().Kind(), c.Sort)
-			w.long[i] = w.long[i] || longest(arrays[i]) >= longValue
+			if err := l.choose(arrays[i], order); err != nil {
+				return fmt.Errorf("column %s: %w", l.column.Name, err)
+			}
+			w.long[i] = w.long[i] || l.long
 		}
-		if w.long[i] {
-			options = append(options, parquet.SkipPageBounds(c.Name))
-		}
-		if enc != nil {
-			node = parquet.Encoded(node, enc)
-		}
-		fields[i] = field{parquet.FieldID(parquet.Optional(node), c.ID+1), c.Name}
+		l.long = w.long[i]
 	}
-	options = append(options, parquet.NewSchema("rows", root{fields: fields}))
-	w.w = parquet.NewGenericWriter[any](w.buffer, options...)
-	return nil
+	return w.write([]byte("PAR1"))
 }
 
-// longest is the length of an array's longest value, 0 where values have one width.
-func longest(arr arrow.Array) int {
-	var lengthOf func(i int) int
-	switch a := arr.(type) {
-	case *array.String:
-		lengthOf = a.ValueLen
-	case *array.Binary:
-		lengthOf = a.ValueLen
-	default:
-		return 0
-	}
-	n := 0
-	for i := range arr.Len() {
-		n = max(n, lengthOf(i))
-	}
-	return n
-}
-
-// choose picks an encoding by a sample: a dictionary where values repeat, else
-// deltas for integers and the plain form for the rest.
-func choose(arr arrow.Array, rows int, kind parquet.Kind, sorted bool) encoding.Encoding {
-	if kind == parquet.Boolean {
-		return nil
-	}
-	if sorted {
-		return &parquet.RLEDictionary
-	}
-	seen := make(map[string]struct{}, 512)
-	step := max(1, rows/sampleRows)
-	n := 0
-	for i := 0; i < rows; i += step {
-		if arr.IsNull(i) {
-			continue
-		}
-		seen[arr.ValueStr(i)] = struct{}{}
-		n++
-	}
-	if n == 0 || len(seen)*4 <= n {
-		return &parquet.RLEDictionary
-	}
-	switch kind {
-	case parquet.Int32, parquet.Int64:
-		return &parquet.DeltaBinaryPacked
-	case parquet.ByteArray:
-		return &parquet.DeltaLengthByteArray
-	}
-	return nil
+func (w *Writer) write(p []byte) error {
+	n, err := w.buffer.Write(p)
+	w.at += int64(n)
+	return err
 }
 
 // Write adds rows: all of the arrays, or those that order names, in that order.
@@ -147,8 +130,8 @@ func (w *Writer) Write(ctx context.Context, arrays []arrow.Array, order []int32)
 	if order != nil {
 		rows = len(order)
 	}
-	if w.w == nil {
-		if err := w.start(arrays, arrays[0].Len()); err != nil {
+	if !w.started {
+		if err := w.start(arrays, order); err != nil {
 			return err
 		}
 	}
@@ -158,70 +141,101 @@ func (w *Writer) Write(ctx context.Context, arrays []arrow.Array, order []int32)
 	}
 	for from := 0; from < rows; {
 		n := min(rows-from, GroupRows-w.group, step)
-		for c, arr := range arrays {
+		err := w.each(n, func(i int, e *encoder) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := w.column(c, arr, order, from, n); err != nil {
-				return fmt.Errorf("column %s: %w", w.columns[c].Name, err)
+			return w.leaves[i].add(e, arrays[i], order, from, n)
+		})
+		if err != nil {
+			return err
+		}
+		for i, l := range w.leaves {
+			w.size += l.taken
+			l.taken = 0
+			if l.long && !w.long[i] {
+				w.long[i], w.full = true, true
 			}
 		}
 		from += n
 		w.rows += int64(n)
 		if w.group += n; w.group == GroupRows || w.size >= groupBytes {
-			if err := w.w.Flush(); err != nil {
+			if err := w.flush(); err != nil {
 				return err
 			}
-			w.group, w.size = 0, 0
 		}
 	}
 	return nil
 }
 
-// column writes n rows of a column. Long values go into pages of their own.
-func (w *Writer) column(c int, arr arrow.Array, order []int32, from, n int) error {
-	value, err := valuer(arr)
-	if err != nil {
+// each does the same for all columns, for n rows of which it is worth another goroutine or not.
+func (w *Writer) each(n int, do func(i int, e *encoder) error) error {
+	name := func(i int, err error) error {
+		if err != nil {
+			err = fmt.Errorf("column %s: %w", w.columns[i].Name, err)
+		}
 		return err
 	}
-	out := w.w.ColumnWriters()[c]
-	nulls, width := arr.NullN() > 0, 0
-	if fixed, ok := arr.DataType().(arrow.FixedWidthDataType); ok {
-		width = fixed.Bytes()
+	if n*len(w.leaves) < sharedValues || len(w.encoders) == 1 {
+		for i := range w.leaves {
+			if err := do(i, w.encoders[0]); err != nil {
+				return name(i, err)
+			}
+		}
+		return nil
 	}
-	for done := 0; done < n; {
-		chunk := w.values[:0]
-		size := 0
-		for i := done; i < n && len(chunk) < valueChunk && size < chunkBytes; i++ {
-			at := from + i
-			if order != nil {
-				at = int(order[at])
-			}
-			if nulls && arr.IsNull(at) {
-				chunk = append(chunk, parquet.NullValue().Level(0, 0, c))
-				continue
-			}
-			v := value(at)
-			if width == 0 {
-				length := len(v.ByteArray())
-				size += length
-				if length >= longValue && !w.long[c] {
-					w.long[c], w.full = true, true
+	errs := make([]error, len(w.encoders))
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for k, e := range w.encoders {
+		all.Go(func() {
+			for errs[k] == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(w.leaves) {
+					return
 				}
+				errs[k] = name(i, do(i, e))
 			}
-			chunk = append(chunk, v.Level(0, 1, c))
-		}
-		if _, err := out.WriteRowValues(chunk); err != nil {
-			return err
-		}
-		if size >= chunkBytes { // a dictionary does not count what its values take
-			if err := out.Flush(); err != nil {
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// flush writes the open row group.
+func (w *Writer) flush() error {
+	if w.group == 0 {
+		return nil
+	}
+	if err := w.each(GroupRows, func(i int, e *encoder) error { return w.leaves[i].finish(e) }); err != nil {
+		return err
+	}
+	group := format.RowGroup{NumRows: int64(w.group), FileOffset: w.at, Ordinal: int16(len(w.groups))}
+	var offsets []format.OffsetIndex
+	for _, l := range w.leaves {
+		m := l.meta()
+		if len(l.first) > 0 {
+			m.DictionaryPageOffset = w.at
+			if err := w.write(l.first); err != nil {
 				return err
 			}
 		}
-		done += len(chunk)
-		w.size += size + len(chunk)*width
+		m.DataPageOffset = w.at
+		for i := range l.locations {
+			l.locations[i].Offset += w.at
+		}
+		if err := w.write(l.pages); err != nil {
+			return err
+		}
+		group.TotalByteSize += m.TotalUncompressedSize
+		group.TotalCompressedSize += m.TotalCompressedSize
+		group.Columns = append(group.Columns, format.ColumnChunk{MetaData: m})
+		offsets = append(offsets, format.OffsetIndex{PageLocations: l.locations})
+		l.locations = nil
+		l.reset()
 	}
+	w.groups, w.offsets = append(w.groups, group), append(w.offsets, offsets)
+	w.group, w.size = 0, 0
 	return nil
 }
 
@@ -241,22 +255,60 @@ func (w *Writer) Rows() int64 { return w.rows }
 func (w *Writer) Full() bool { return w.full }
 
 // Bytes estimates the size of the file so far, without its open row group.
-func (w *Writer) Bytes() int64 { return w.out.n }
+func (w *Writer) Bytes() int64 { return w.at }
 
 // Close writes the rest and describes the file.
 func (w *Writer) Close() (Info, error) {
-	if w.w == nil {
-		if err := w.start(nil, 0); err != nil {
+	if !w.started {
+		if err := w.start(nil, nil); err != nil {
 			return Info{}, err
 		}
 	}
-	if err := w.w.Close(); err != nil {
+	if err := w.flush(); err != nil {
+		return Info{}, err
+	}
+	if err := w.foot(); err != nil {
 		return Info{}, err
 	}
 	if err := w.buffer.Flush(); err != nil {
 		return Info{}, err
 	}
 	return Info{Rows: w.rows, Bytes: w.out.n, Sums: w.out.all()}, nil
+}
+
+// foot writes the places of the pages and the file's description.
+func (w *Writer) foot() error {
+	var buf bytes.Buffer
+	encode := func(v any) error {
+		buf.Reset()
+		if err := thrift.NewEncoder(new(thrift.CompactProtocol).NewWriter(&buf)).Encode(v); err != nil {
+			return err
+		}
+		return w.write(buf.Bytes())
+	}
+	for g, offsets := range w.offsets {
+		for c := range offsets {
+			chunk := &w.groups[g].Columns[c]
+			chunk.OffsetIndexOffset = w.at
+			if err := encode(&offsets[c]); err != nil {
+				return err
+			}
+			chunk.OffsetIndexLength = int32(w.at - chunk.OffsetIndexOffset)
+		}
+	}
+	meta := format.FileMetaData{Version: 2, NumRows: w.rows, RowGroups: w.groups, CreatedBy: "Arus version 1 (build 1)"}
+	root := format.SchemaElement{Name: "rows"}
+	root.NumChildren.Set(int32(len(w.leaves)))
+	meta.Schema = append(meta.Schema, root)
+	for _, l := range w.leaves {
+		meta.Schema = append(meta.Schema, l.element)
+		meta.ColumnOrders = append(meta.ColumnOrders, l.order)
+	}
+	begin := w.at
+	if err := encode(&meta); err != nil {
+		return err
+	}
+	return w.write(append(binary.LittleEndian.AppendUint32(nil, uint32(w.at-begin)), "PAR1"...))
 }
 
 // unsafeBytes lends a string's bytes to the encoder, which only reads them.
