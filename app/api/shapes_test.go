@@ -169,7 +169,7 @@ var (
 	uuids  = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 	tmpDir = regexp.MustCompile(`"[^"]*shop\.db"`)
 	millis = regexp.MustCompile(`("duration_ms": |"avg_latency_ms": )\d+`)
-	batch  = regexp.MustCompile(`batches of at most \d+ kB`)
+	sizes  = regexp.MustCompile(`batches of at most \d+ kB`)
 	took   = regexp.MustCompile(`in \d+(\.\d+)?(µs|ms|s)`)
 )
 
@@ -183,7 +183,7 @@ func golden(t *testing.T, name, text string) {
 	got := uuids.ReplaceAllString(b.String(), "ID")
 	got = tmpDir.ReplaceAllString(got, `"/tmp/shop.db"`)
 	got = millis.ReplaceAllString(got, "${1}0")
-	got = batch.ReplaceAllString(got, "batches of at most 1 kB")
+	got = sizes.ReplaceAllString(got, "batches of at most 1 kB")
 	got = took.ReplaceAllString(got, "in 0s")
 	file := filepath.Join("testdata", name+".json")
 	if *update {
