@@ -55,7 +55,7 @@ func (env *environment) demoCommand() *cobra.Command {
 // full load and the second an incremental one, in a fresh data directory and in
 // one that has seen the demo before.
 func (env *environment) demo(ctx context.Context, d *data, rows int) error {
-	file := filepath.Join(d.Store.Dir(), "sample", "shop.db")
+	file := control.SampleFile(d.Store.Dir())
 	r := demoReport{DataDir: d.Store.Dir(), Sample: file, Question: demoQuestion}
 	env.say("making a sample shop of about %s rows at %s", count(int64(rows)), file)
 	if err := makeSample(ctx, file, rows); err != nil {

@@ -129,16 +129,17 @@ func (s *Service) TestSource(ctx context.Context, idOrName string) (TestResult, 
 	if err != nil {
 		return TestResult{}, err
 	}
-	return s.testSource(ctx, src, connectors.TableFilter{Schemas: src.SchemaInclude, Include: src.TableInclude, Exclude: src.TableExclude})
+	return s.testSource(ctx, src, selectionOf(src).filter(), nil)
 }
 
-func (s *Service) testSource(ctx context.Context, src model.Source, tables connectors.TableFilter) (TestResult, error) {
+// testSource tells each, where it is not nil, of every stage as it ends.
+func (s *Service) testSource(ctx context.Context, src model.Source, tables connectors.TableFilter, each func(connectors.Stage)) (TestResult, error) {
 	cfg := sourceConfig(src)
 	var err error
 	if cfg.Password, err = s.unseal(src.PasswordEnc); err != nil {
 		return TestResult{}, fmt.Errorf("open the password of source %q: %w", src.Name, err)
 	}
-	r, err := s.Check(ctx, cfg, connectors.CheckOptions{Source: true, Tables: tables})
+	r, err := s.Check(ctx, cfg, connectors.CheckOptions{Source: true, Tables: tables, Each: each})
 	if err != nil {
 		return r, err
 	}
@@ -159,18 +160,22 @@ func (s *Service) TestDestination(ctx context.Context, idOrName string) (TestRes
 	if err != nil {
 		return TestResult{}, err
 	}
-	pipelines, err := all(func(page store.Page) ([]model.Pipeline, int, error) {
-		return s.Store.ListPipelines(ctx, store.PipelineFilter{DestinationID: dst.ID, Page: page})
-	})
+	pipelines, err := s.pipelinesInto(ctx, dst)
 	if err != nil {
 		return TestResult{}, err
 	}
-	return s.testDestination(ctx, dst, pipelines)
+	return s.testDestination(ctx, dst, pipelines, nil)
+}
+
+func (s *Service) pipelinesInto(ctx context.Context, dst model.Destination) ([]model.Pipeline, error) {
+	return all(func(page store.Page) ([]model.Pipeline, int, error) {
+		return s.Store.ListPipelines(ctx, store.PipelineFilter{DestinationID: dst.ID, Page: page})
+	})
 }
 
 // testDestination tries the schemas that the pipelines load into; without any
-// pipeline, the destination's own.
-func (s *Service) testDestination(ctx context.Context, dst model.Destination, pipelines []model.Pipeline) (TestResult, error) {
+// pipeline, the destination's own. each as in testSource.
+func (s *Service) testDestination(ctx context.Context, dst model.Destination, pipelines []model.Pipeline, each func(connectors.Stage)) (TestResult, error) {
 	targets := []string{}
 	add := func(schema string) {
 		if schema != "" && !slices.Contains(targets, schema) {
@@ -197,7 +202,7 @@ func (s *Service) testDestination(ctx context.Context, dst model.Destination, pi
 	if cfg.Password, err = s.unseal(dst.PasswordEnc); err != nil {
 		return TestResult{}, fmt.Errorf("open the password of destination %q: %w", dst.Name, err)
 	}
-	r, err := s.Check(ctx, cfg, connectors.CheckOptions{Destination: true, Targets: targets})
+	r, err := s.Check(ctx, cfg, connectors.CheckOptions{Destination: true, Targets: targets, Each: each})
 	if err != nil {
 		return r, err
 	}
@@ -217,11 +222,11 @@ func (s *Service) TestPipeline(ctx context.Context, idOrName string) (TestResult
 	if err != nil {
 		return TestResult{}, err
 	}
-	from, err := s.testSource(ctx, src, tablesOf(src, p))
+	from, err := s.testSource(ctx, src, tablesOf(src, p), nil)
 	if err != nil {
 		return from, err
 	}
-	to, err := s.testDestination(ctx, dst, []model.Pipeline{p})
+	to, err := s.testDestination(ctx, dst, []model.Pipeline{p}, nil)
 	if err != nil {
 		return to, err
 	}

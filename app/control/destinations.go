@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"time"
 
 	"arus/app/auth"
 	"arus/app/model"
@@ -137,6 +138,44 @@ func (s *Service) ListDestinations(ctx context.Context, limit, offset int) ([]mo
 	return s.Store.ListDestinations(ctx, store.Page{Limit: limit, Offset: offset})
 }
 
+// Destinations gives one page of the destinations that a filter lets through,
+// how many these are, and the use of each by its id.
+func (s *Service) Destinations(ctx context.Context, f EndFilter) (list []model.Destination, total int, use map[string]Use, err error) {
+	if err := s.may(ctx, auth.Read); err != nil {
+		return nil, 0, nil, err
+	}
+	if list, total, err = s.Store.FilterDestinations(ctx, f); err != nil {
+		return nil, 0, nil, err
+	}
+	use, err = s.Store.DestinationUse(ctx)
+	return list, total, use, err
+}
+
+// CloneDestination stores a copy of a destination, its password included, under
+// a name. The copy is not the default.
+func (s *Service) CloneDestination(ctx context.Context, idOrName, name string) (model.Destination, error) {
+	if err := s.may(ctx, auth.EditDestinations); err != nil {
+		return model.Destination{}, err
+	}
+	var dst model.Destination
+	err := s.change(ctx, func(tx *store.Store) (Change, error) {
+		var err error
+		if dst, err = tx.FindDestination(ctx, idOrName); err != nil {
+			return Change{}, err
+		}
+		dst.ID, dst.Name, dst.IsDefault, dst.Status, dst.LastTested, dst.LastError = "", name, false, model.ConnectionRegistered, time.Time{}, ""
+		if err := invalid("the destination", dst.Validate()); err != nil {
+			return Change{}, err
+		}
+		err = tx.CreateDestination(ctx, &dst)
+		return Change{Action: "destination.create", ID: dst.ID, Name: dst.Name, After: dst}, err
+	})
+	return dst, err
+}
+
+// DestinationConnection is how a destination is reached, without its password.
+func DestinationConnection(dst model.Destination) connectors.Config { return destinationConfig(dst) }
+
 // DestinationFigures are how many tables go to one destination and how many
 // rows went there.
 type DestinationFigures = store.DestinationFigures
@@ -163,16 +202,23 @@ func (s *Service) DeleteDestination(ctx context.Context, idOrName string) error 
 	if err := s.may(ctx, auth.EditDestinations); err != nil {
 		return err
 	}
-	return s.change(ctx, func(tx *store.Store) (Change, error) {
+	var gone string
+	err := s.change(ctx, func(tx *store.Store) (Change, error) {
 		dst, err := tx.FindDestination(ctx, idOrName)
 		if err != nil {
 			return Change{}, err
 		}
+		gone = dst.ID
 		return Change{Action: "destination.delete", ID: dst.ID, Name: dst.Name, Before: dst}, tx.DeleteDestination(ctx, dst.ID)
 	})
+	if err == nil {
+		s.forgetEnd(gone)
+	}
+	return err
 }
 
-// DiscoverDestination lists the tables in a destination's two schemas.
+// DiscoverDestination lists the tables in a destination's two schemas, as they
+// are now, and keeps them as its catalogue.
 func (s *Service) DiscoverDestination(ctx context.Context, idOrName string) ([]connectors.Table, error) {
 	if err := s.may(ctx, auth.ProbeConnections); err != nil {
 		return nil, err
@@ -186,5 +232,9 @@ func (s *Service) DiscoverDestination(ctx context.Context, idOrName string) ([]c
 		return nil, err
 	}
 	defer func() { _ = d.Close() }()
-	return d.Tables(ctx, connectors.TableFilter{Schemas: []string{dst.TargetSchema, dst.RawSchema}})
+	tables, err := d.Tables(ctx, connectors.TableFilter{Schemas: []string{dst.TargetSchema, dst.RawSchema}})
+	if err == nil {
+		s.keepCatalogue(ctx, dst.ID, destinationPrint(dst), tables)
+	}
+	return tables, err
 }

@@ -117,16 +117,33 @@ func (s *Service) Preview(ctx context.Context, source, schema, table string, lim
 	if err := s.may(ctx, auth.ReadRows); err != nil {
 		return Rows{}, err
 	}
-	if limit <= 0 || limit > 200 {
-		limit = 50
-	}
 	src, err := s.Store.FindSource(ctx, source)
 	if err != nil {
 		return Rows{}, err
 	}
+	return firstRows(ctx, func(ctx context.Context) (connectors.Source, error) { return s.storedSource(ctx, src) }, schema, table, limit)
+}
+
+// PreviewDestination gives the first rows of a table of a stored destination, as
+// Preview does it.
+func (s *Service) PreviewDestination(ctx context.Context, destination, schema, table string, limit int) (Rows, error) {
+	if err := s.may(ctx, auth.ReadRows); err != nil {
+		return Rows{}, err
+	}
+	dst, err := s.Store.FindDestination(ctx, destination)
+	if err != nil {
+		return Rows{}, err
+	}
+	return firstRows(ctx, func(ctx context.Context) (connectors.Source, error) { return s.readDestination(ctx, dst) }, schema, table, limit)
+}
+
+func firstRows(ctx context.Context, open func(context.Context) (connectors.Source, error), schema, table string, limit int) (Rows, error) {
+	if limit <= 0 || limit > 200 {
+		limit = 50
+	}
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	from, err := s.storedSource(ctx, src)
+	from, err := open(ctx)
 	if err != nil {
 		return Rows{}, err
 	}

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"strings"
+	"time"
 
 	"arus/app/auth"
 	"arus/app/engine"
@@ -139,6 +140,56 @@ func (s *Service) ListSources(ctx context.Context, limit, offset int) ([]model.S
 	return s.Store.ListSources(ctx, store.Page{Limit: limit, Offset: offset})
 }
 
+// EndFilter narrows a list of sources or destinations.
+type EndFilter = store.EndFilter
+
+// Use is how many pipelines a source or destination is an end of, and how many
+// tables these copy.
+type Use = store.Use
+
+// Sources gives one page of the sources that a filter lets through, how many
+// these are, and the use of each by its id.
+func (s *Service) Sources(ctx context.Context, f EndFilter) (list []model.Source, total int, use map[string]Use, err error) {
+	if err := s.may(ctx, auth.Read); err != nil {
+		return nil, 0, nil, err
+	}
+	if list, total, err = s.Store.FilterSources(ctx, f); err != nil {
+		return nil, 0, nil, err
+	}
+	use, err = s.Store.SourceUse(ctx)
+	return list, total, use, err
+}
+
+// CopiedTables says by how many pipelines each table of a source is copied, by
+// its key.
+func (s *Service) CopiedTables(ctx context.Context, sourceID string) (map[string]int64, error) {
+	if err := s.may(ctx, auth.Read); err != nil {
+		return nil, err
+	}
+	return s.Store.CopiedTables(ctx, sourceID)
+}
+
+// CloneSource stores a copy of a source, its password included, under a name.
+func (s *Service) CloneSource(ctx context.Context, idOrName, name string) (model.Source, error) {
+	if err := s.may(ctx, auth.EditSources); err != nil {
+		return model.Source{}, err
+	}
+	var src model.Source
+	err := s.change(ctx, func(tx *store.Store) (Change, error) {
+		var err error
+		if src, err = tx.FindSource(ctx, idOrName); err != nil {
+			return Change{}, err
+		}
+		src.ID, src.Name, src.Status, src.LastTested, src.LastError = "", name, model.ConnectionRegistered, time.Time{}, ""
+		if err := invalid("the source", src.Validate()); err != nil {
+			return Change{}, err
+		}
+		err = tx.CreateSource(ctx, &src)
+		return Change{Action: "source.create", ID: src.ID, Name: src.Name, After: src}, err
+	})
+	return src, err
+}
+
 // SourceTables is how many tables of one source its pipelines know and how many
 // of those they copy.
 type SourceTables = store.SourceTables
@@ -168,16 +219,23 @@ func (s *Service) DeleteSource(ctx context.Context, idOrName string) error {
 	if err := s.may(ctx, auth.EditSources); err != nil {
 		return err
 	}
-	return s.change(ctx, func(tx *store.Store) (Change, error) {
+	var gone string
+	err := s.change(ctx, func(tx *store.Store) (Change, error) {
 		src, err := tx.FindSource(ctx, idOrName)
 		if err != nil {
 			return Change{}, err
 		}
+		gone = src.ID
 		return Change{Action: "source.delete", ID: src.ID, Name: src.Name, Before: src}, tx.DeleteSource(ctx, src.ID)
 	})
+	if err == nil {
+		s.forgetEnd(gone)
+	}
+	return err
 }
 
-// Discover lists the tables of a stored source that its filters admit.
+// Discover lists the tables of a stored source that its filters admit, as they
+// are now, and keeps them as its catalogue.
 func (s *Service) Discover(ctx context.Context, idOrName string) ([]connectors.Table, error) {
 	if err := s.may(ctx, auth.ProbeConnections); err != nil {
 		return nil, err
@@ -190,6 +248,8 @@ func (s *Service) Discover(ctx context.Context, idOrName string) ([]connectors.T
 	status, message := model.ConnectionConnected, ""
 	if err != nil {
 		status, message = model.ConnectionError, err.Error()
+	} else {
+		s.keepCatalogue(ctx, src.ID, fingerprint(sourceConfig(src), selectionOf(src)), tables)
 	}
 	if serr := s.Store.SetSourceStatus(context.WithoutCancel(ctx), src.ID, status, message); err == nil {
 		err = serr

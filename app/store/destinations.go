@@ -114,13 +114,19 @@ func (s *Store) DefaultDestination(ctx context.Context) (model.Destination, erro
 }
 
 // ListDestinations returns one page of the destinations by name, and how many there are.
-func (s *Store) ListDestinations(ctx context.Context, page Page) (list []model.Destination, total int, err error) {
-	limit, offset := page.args()
+func (s *Store) ListDestinations(ctx context.Context, page Page) ([]model.Destination, int, error) {
+	return s.FilterDestinations(ctx, EndFilter{Page: page})
+}
+
+// FilterDestinations returns one page of the destinations that a filter lets through, by name, and how many these are.
+func (s *Store) FilterDestinations(ctx context.Context, f EndFilter) (list []model.Destination, total int, err error) {
+	limit, offset := f.args()
+	const from = ` FROM arus_config_destinations` + endWhere
 	err = s.read(ctx, func(tx *transaction) (err error) {
-		if err = tx.QueryRowContext(ctx, `SELECT count(*) FROM arus_config_destinations`).Scan(&total); err != nil {
+		if err = tx.QueryRowContext(ctx, `SELECT count(*)`+from, f.Name, f.Type, f.Status).Scan(&total); err != nil {
 			return err
 		}
-		list, err = collect(ctx, tx, scanDestination, `SELECT `+destinationColumns+` FROM arus_config_destinations ORDER BY name, id LIMIT ? OFFSET ?`, limit, offset)
+		list, err = collect(ctx, tx, scanDestination, `SELECT `+destinationColumns+from+` ORDER BY name, id LIMIT ?4 OFFSET ?5`, f.Name, f.Type, f.Status, limit, offset)
 		return err
 	})
 	return list, total, fail(err, "list destinations")

@@ -83,17 +83,81 @@ func (s *Store) FindSource(ctx context.Context, idOrName string) (model.Source, 
 	return src, fail(err, "find source %q", idOrName)
 }
 
+// EndFilter narrows a list of sources or destinations. Empty fields do not filter.
+type EndFilter struct {
+	Name   string // a part of the name, the host or the database
+	Type   string
+	Status model.ConnectionStatus
+	Page
+}
+
+// endWhere is the condition of an EndFilter with the arguments 1 to 3.
+const endWhere = ` WHERE (?1 = '' OR instr(lower(name || ' ' || coalesce(host, '') || ' ' || coalesce(database, '')), lower(?1)) > 0)
+	AND (?2 = '' OR type = ?2) AND (?3 = '' OR coalesce(status, 'registered') = ?3)`
+
 // ListSources returns one page of the sources by name, and how many there are.
-func (s *Store) ListSources(ctx context.Context, page Page) (list []model.Source, total int, err error) {
-	limit, offset := page.args()
+func (s *Store) ListSources(ctx context.Context, page Page) ([]model.Source, int, error) {
+	return s.FilterSources(ctx, EndFilter{Page: page})
+}
+
+// FilterSources returns one page of the sources that a filter lets through, by name, and how many these are.
+func (s *Store) FilterSources(ctx context.Context, f EndFilter) (list []model.Source, total int, err error) {
+	limit, offset := f.args()
+	const from = ` FROM arus_config_sources` + endWhere
 	err = s.read(ctx, func(tx *transaction) (err error) {
-		if err = tx.QueryRowContext(ctx, `SELECT count(*) FROM arus_config_sources`).Scan(&total); err != nil {
+		if err = tx.QueryRowContext(ctx, `SELECT count(*)`+from, f.Name, f.Type, f.Status).Scan(&total); err != nil {
 			return err
 		}
-		list, err = collect(ctx, tx, scanSource, `SELECT `+sourceColumns+` FROM arus_config_sources ORDER BY name, id LIMIT ? OFFSET ?`, limit, offset)
+		list, err = collect(ctx, tx, scanSource, `SELECT `+sourceColumns+from+` ORDER BY name, id LIMIT ?4 OFFSET ?5`, f.Name, f.Type, f.Status, limit, offset)
 		return err
 	})
 	return list, total, fail(err, "list sources")
+}
+
+// Use is how many pipelines a source or destination is an end of, and how many tables these copy.
+type Use struct{ Pipelines, Tables int64 }
+
+// SourceUse returns the use of the sources that have any, by id.
+func (s *Store) SourceUse(ctx context.Context) (map[string]Use, error) { return s.use(ctx, "source_id") }
+
+// DestinationUse returns the use of the destinations that have any, by id.
+func (s *Store) DestinationUse(ctx context.Context) (map[string]Use, error) {
+	return s.use(ctx, "destination_id")
+}
+
+func (s *Store) use(ctx context.Context, end string) (map[string]Use, error) {
+	type row struct {
+		id string
+		Use
+	}
+	list, err := collect(ctx, s.reader, func(sc scanner) (r row, err error) {
+		err = sc.Scan(&r.id, &r.Pipelines, &r.Tables)
+		return r, err
+	}, `SELECT p.`+end+`, count(DISTINCT p.id), count(t.id) FROM arus_config_pipelines p
+		LEFT JOIN arus_config_pipeline_tables t ON t.pipeline_id = p.id AND t.enabled = 1 GROUP BY 1`)
+	uses := make(map[string]Use, len(list))
+	for _, r := range list {
+		uses[r.id] = r.Use
+	}
+	return uses, fail(err, "count what connections are used for")
+}
+
+// CopiedTables returns by how many pipelines each table of a source is copied, by the key of model.PipelineTable.
+func (s *Store) CopiedTables(ctx context.Context, sourceID string) (map[string]int64, error) {
+	type row struct {
+		model.PipelineTable
+		n int64
+	}
+	list, err := collect(ctx, s.reader, func(sc scanner) (r row, err error) {
+		err = sc.Scan(null(&r.SourceSchema, ""), &r.SourceTable, &r.n)
+		return r, err
+	}, `SELECT t.source_schema, t.source_table, count(*) FROM arus_config_pipeline_tables t JOIN arus_config_pipelines p ON p.id = t.pipeline_id
+		WHERE p.source_id = ? AND t.enabled = 1 GROUP BY 1, 2`, sourceID)
+	counts := make(map[string]int64, len(list))
+	for _, r := range list {
+		counts[r.Key()] += r.n
+	}
+	return counts, fail(err, "count the copied tables of source %s", sourceID)
 }
 
 // DeleteSource removes the source with its pipelines and everything that belongs to them, runs and watermarks included.

@@ -29,6 +29,8 @@ type Server struct {
 	Version string
 	Started time.Time
 	Public  bool // it listens beyond this machine
+	// SampleRows is how many rows the sample data has; 0: as many as it has by default.
+	SampleRows int
 
 	Knock connectors.Secret // what another start of the program shows to get a link; empty: none gets one
 	TLS   *tls.Config       // nil: plain HTTP

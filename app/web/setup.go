@@ -49,5 +49,5 @@ func setup(v *visit) error {
 		return err
 	}
 	v.setSession(session.Reveal(), s.ExpiresAt.Sub(v.Now()))
-	return v.done("/", "The account "+user.Email+" is there, and you are signed in.")
+	return v.done("/welcome", "The account "+user.Email+" is there, and you are signed in.")
 }

@@ -7,7 +7,7 @@ type look struct{ tone, icon, text string }
 // and deliveries, by the word that the API uses.
 func statusLook(status string) look {
 	switch status {
-	case "success", "connected", "passed", "applied", "sent", "fresh", "ready", "done":
+	case "success", "connected", "passed", "applied", "sent", "fresh", "ready", "done", "copied":
 		return look{"green", "circle-check", ""}
 	case "active":
 		return look{"green", "player-play", ""}
@@ -40,6 +40,12 @@ func (l look) words(status string) string {
 		return l.text
 	}
 	return status
+}
+
+// DatabaseName is how a kind of database is called.
+func DatabaseName(kind string) string {
+	name, _ := databaseLook(kind)
+	return name
 }
 
 // databaseLook is how a kind of database is called and drawn.
