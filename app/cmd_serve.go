@@ -68,6 +68,9 @@ link with which the first admin makes an account. The settings may be given as f
 
 // services starts what works beside the requests, until ctx ends.
 func (env *environment) services(ctx context.Context, d *data) *sync.WaitGroup {
+	if settings, err := d.Settings(ctx); err == nil {
+		allowRuns(settings.MaxConcurrentRuns)
+	}
 	starter := &schedule.Scheduler{Control: d.Service, Log: d.log, Now: env.Now}
 	courier := &notify.Worker{Queue: d.Service, Sender: d.sender, Log: d.log, Now: env.Now}
 	d.Events.Observe(starter.Observe)

@@ -75,7 +75,7 @@ type Job struct {
 	// what they print, line by line, from other goroutines. nil: there are none.
 	Scripts func(log func(script, line string)) transform.Scripts
 	// Memory bounds the bytes of all batches in flight: batches are made smaller
-	// where tables x (queued+2) of them would take more. 0 = DefaultMemory.
+	// where tables x held of them would take more. 0 = DefaultMemory.
 	Memory int
 }
 
@@ -83,8 +83,14 @@ type Job struct {
 // time: it fits two cores and keeps the batches in flight small.
 const DefaultParallel = 2
 
-// DefaultMemory is what the batches of a run may take together.
-const DefaultMemory = 64 << 20
+// DefaultMemory is what the batches of a run may take together. Larger ones are
+// not faster: they no longer fit the processor's caches.
+const DefaultMemory = 32 << 20
+
+// held is how many batches each table at a time has: one for which memory is
+// ready to be read into, one that waits to be queued, queued ones and one being
+// written.
+const held = queued + 3
 
 // minBatch is the least that batches are made for the sake of memory.
 const minBatch = 256 << 10
@@ -281,15 +287,14 @@ func (j *Job) parallel() int {
 }
 
 // limits bounds a batch of the columns, so that all batches in flight keep to
-// the job's memory: each table at a time has one being read, queued ones and one
-// being written.
+// the job's memory.
 func (j *Job) limits(columns []connectors.Column) connectors.Limits {
 	l := j.Limits.OrDefault()
 	memory := j.Memory
 	if memory <= 0 {
 		memory = DefaultMemory
 	}
-	l.Bytes = min(l.Bytes, max(minBatch, memory/(j.parallel()*(queued+2))))
+	l.Bytes = min(l.Bytes, max(minBatch, memory/(j.parallel()*held)))
 	// What a row takes when all its values are null: many columns make wide rows.
 	width := 0
 	for _, f := range connectors.Schema(columns).Fields() {

@@ -292,7 +292,7 @@ func TestWideAndLongRowsKeepToTheMemory(t *testing.T) {
 		for _, columns := range [][]connectors.Column{fakeColumns, wide} {
 			job := Job{Pipeline: model.Pipeline{Options: model.PipelineOptions{Parallel: parallel}}}
 			l := job.limits(columns)
-			if all := job.parallel() * (queued + 2) * l.Bytes; all > DefaultMemory {
+			if all := job.parallel() * held * l.Bytes; all > DefaultMemory {
 				t.Errorf("%d tables of %d columns take %d bytes", parallel, len(columns), all)
 			}
 			if len(columns) == 300 && l.Rows*300*8 > l.Bytes {
@@ -300,7 +300,7 @@ func TestWideAndLongRowsKeepToTheMemory(t *testing.T) {
 			}
 		}
 	}
-	if l := (&Job{}).limits(fakeColumns); l.Rows != connectors.DefaultLimits.Rows || l.Bytes != connectors.DefaultLimits.Bytes {
+	if l := (&Job{}).limits(fakeColumns); l.Rows != connectors.DefaultLimits.Rows || l.Bytes != DefaultMemory/(DefaultParallel*held) {
 		t.Errorf("a narrow table's batches are cut to %+v by default", l)
 	}
 }
