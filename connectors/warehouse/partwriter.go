@@ -45,7 +45,8 @@ type partWriter struct {
 	max     int64
 
 	out  file
-	seg  *segment.Writer
+	seg  *segment.Writer // nil where no file is open
+	used *segment.Writer // that the next file is written by
 	part *part
 	set  keySet
 	hash bool   // keys came out of order: the set is asked for every row
@@ -79,7 +80,12 @@ func (w *partWriter) start() error {
 	if err != nil {
 		return err
 	}
-	w.out, w.seg = f, segment.NewWriter(f, w.columns, w.long)
+	if w.used == nil {
+		w.used = segment.NewWriter(f, w.columns, w.long)
+	} else {
+		w.used.Reset(f)
+	}
+	w.out, w.seg = f, w.used
 	w.set.reset()
 	w.hash, w.last = false, w.last[:0]
 	w.order, w.times = w.order[:0], w.times[:0]

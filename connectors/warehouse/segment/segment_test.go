@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/parquet-go/parquet-go"
 
 	"arus/connectors"
 	"arus/connectors/conformance"
@@ -262,4 +263,81 @@ func BenchmarkSegment(b *testing.B) {
 		}
 		b.ReportMetric(float64(GroupRows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 	})
+}
+
+// TestRowsInManyPieces writes random rows in pieces of all sizes, of which some have nothing but nulls.
+func TestRowsInManyPieces(t *testing.T) {
+	t.Parallel()
+	cols := columns()
+	r := rand.New(rand.NewPCG(3, 4))
+	var want [][]any
+	var pieces [][]arrow.Array
+	for range 60 {
+		some := rows(1 + r.IntN(1<<r.IntN(12)))
+		for _, row := range some {
+			for c := 1; c < len(row); c++ {
+				if r.IntN(4) == 0 {
+					row[c] = nil
+				}
+			}
+		}
+		if r.IntN(3) == 0 {
+			for _, row := range some {
+				clear(row[1:])
+			}
+		}
+		want = append(want, some...)
+		pieces = append(pieces, batch(t, cols, some))
+	}
+	data, info := file(t, cols, pieces...)
+	f, err := Open(bytes.NewReader(data), info)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := fill(f, cols, Range{0, int64(len(want))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "pieces", got, want)
+}
+
+// TestAFilesOwnFigures compares what a file says of its row groups with what they hold, for every kind of column.
+func TestAFilesOwnFigures(t *testing.T) {
+	t.Parallel()
+	cols := []Column{
+		{ID: 0, Name: "small", Type: connectors.Type{Kind: connectors.Int8}}, {ID: 1, Name: "natural", Type: connectors.Type{Kind: connectors.Uint32}},
+		{ID: 2, Name: "large", Type: connectors.Type{Kind: connectors.Uint64}}, {ID: 3, Name: "real", Type: connectors.Type{Kind: connectors.Float32}},
+		{ID: 4, Name: "text", Type: connectors.Type{Kind: connectors.Text}}, {ID: 5, Name: "wide", Type: connectors.NewDecimal(38, 0)}, {ID: 6, Name: "flag", Type: connectors.Type{Kind: connectors.Bool}},
+	}
+	some := [][]any{
+		{"-5", "4000000000", "18446744073709551615", "-1.5", "b", "-12", "true"}, {"7", "1", "3", "NaN", "ab", "5", "true"}, {nil, nil, nil, nil, nil, nil, nil}, {"0", "2", "9", "0.5", "a\x00", "3", "true"},
+	}
+	want := []string{"-5 7", "1 4000000000", "3 18446744073709551615", "-1.5 0.5", "a\x00 b", "-12 5", "true true"}
+	data, info := file(t, cols, batch(t, cols, some))
+	f, err := Open(bytes.NewReader(data), info)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, chunk := range f.Parquet().RowGroups()[0].ColumnChunks() {
+		low, high, ok := chunk.(*parquet.FileColumnChunk).Bounds()
+		text := func(v parquet.Value) string {
+			switch i {
+			case 1:
+				return fmt.Sprint(v.Uint32())
+			case 2:
+				return fmt.Sprint(v.Uint64())
+			case 4:
+				return string(v.ByteArray())
+			case 5:
+				return fmt.Sprint(getDecimal128(v.ByteArray()).BigInt())
+			}
+			return v.String()
+		}
+		if got := text(low) + " " + text(high); !ok || got != want[i] {
+			t.Errorf("%s has the bounds %s, not %s", cols[i].Name, got, want[i])
+		}
+		if n := f.Parquet().Metadata().RowGroups[0].Columns[i].MetaData.Statistics.NullCount; n != 1 {
+			t.Errorf("%s has %d nulls, not 1", cols[i].Name, n)
+		}
+	}
 }
