@@ -75,6 +75,9 @@ func (env *environment) services(ctx context.Context, d *data) *sync.WaitGroup {
 	courier := &notify.Worker{Queue: d.Service, Sender: d.sender, Log: d.log, Now: env.Now}
 	d.Events.Observe(starter.Observe)
 	d.Events.Observe(courier.Observe)
+	if err := d.ResumeQueue(ctx); err != nil { // what waits stays written down
+		d.log.ErrorContext(ctx, "take up the runs that waited when the program ended", "error", err)
+	}
 	var services sync.WaitGroup
 	for name, run := range map[string]func(context.Context) error{
 		"schedule": starter.Run, "notifications": courier.Run, "retention": func(ctx context.Context) error { d.retain(ctx); return nil },

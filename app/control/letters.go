@@ -110,7 +110,9 @@ func (s *Service) StartLetters(ctx context.Context, f LetterFilter) (Started, er
 	if err != nil {
 		return Started{}, err
 	}
-	return s.start(ctx, context.WithoutCancel(ctx), job, nil)
+	x := s.execution(context.WithoutCancel(ctx), job, nil)
+	x.request = &queuedRequest{Letters: &f}
+	return s.begin(ctx, x)
 }
 
 func (s *Service) lettersJob(ctx context.Context, f LetterFilter) (engine.Job, error) {
@@ -131,7 +133,7 @@ func (s *Service) lettersJob(ctx context.Context, f LetterFilter) (engine.Job, e
 
 // finish starts a job and waits for its end; when ctx ends, so does the run.
 func (s *Service) finish(ctx context.Context, job engine.Job, progress func(engine.Event)) (engine.Report, error) {
-	started, err := s.start(ctx, ctx, job, progress)
+	started, err := s.begin(ctx, s.execution(ctx, job, progress))
 	if err != nil {
 		return engine.Report{}, err
 	}

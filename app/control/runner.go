@@ -32,6 +32,8 @@ type execution struct {
 	cancel   context.CancelCauseFunc
 	job      engine.Job
 	progress func(engine.Event)
+	request  *queuedRequest // in which form it outlives the program while it waits; nil: whoever asked for it waits too, or asks again
+	resumed  bool           // it is in the state already
 
 	done   chan struct{} // closed when it is over
 	report engine.Report
@@ -79,9 +81,17 @@ func (r *runner) add(x *execution) error {
 			return ErrRunActive
 		}
 	}
-	x.id, x.queued, x.done = id.String(), r.s.Now(), make(chan struct{})
+	if x.done = make(chan struct{}); x.id == "" {
+		x.id, x.queued = id.String(), r.s.Now()
+	}
 	r.waiting = append(r.waiting, x)
 	r.dispatch(settings)
+	if at := slices.Index(r.waiting, x); at >= 0 && !x.resumed {
+		if err := x.stored(x.ctx, r.s.Store); err != nil {
+			r.waiting = slices.Delete(r.waiting, at, at+1)
+			return err
+		}
+	}
 	return nil
 }
 
@@ -108,6 +118,9 @@ func (r *runner) dispatch(settings model.Settings) {
 func (r *runner) run(x *execution) {
 	x.report, x.err = r.s.execute(x)
 	r.mu.Lock()
+	if x.err != nil && !r.stopping { // its beginning took it out of the state, unless there was none
+		x.forgotten(x.ctx, r.s)
+	}
 	delete(r.running, x.id)
 	r.mu.Unlock()
 	r.s.Store.Moved()
@@ -159,6 +172,7 @@ func (r *runner) cancel(runID string, cause error) bool {
 	}
 	x := r.waiting[at]
 	r.waiting = slices.Delete(r.waiting, at, at+1)
+	x.forgotten(x.ctx, r.s)
 	x.leave(cause)
 	return true
 }
@@ -216,7 +230,7 @@ func (r *runner) stop(ctx context.Context) error {
 func (s *Service) Stop(ctx context.Context) error {
 	err := s.runs.stop(ctx)
 	s.known.probes.stop()
-	return err
+	return errors.Join(err, s.saveTouches(context.WithoutCancel(ctx)))
 }
 
 // Started is a run that was asked for.
@@ -246,16 +260,25 @@ func (s *Service) StartRun(ctx context.Context, req RunRequest) (Started, error)
 	if err != nil {
 		return Started{}, err
 	}
-	return s.start(ctx, context.WithoutCancel(ctx), job, req.Progress)
+	x := s.execution(context.WithoutCancel(ctx), job, req.Progress)
+	if req.Trigger != model.TriggerScheduled { // what the schedule owes is written down there
+		x.request = &queuedRequest{Run: &req}
+	}
+	return s.begin(ctx, x)
 }
 
-// start hands a job to the runner; life ends the run.
-func (s *Service) start(ctx, life context.Context, job engine.Job, progress func(engine.Event)) (Started, error) {
+// execution makes an execution of a job; life ends the run.
+func (s *Service) execution(life context.Context, job engine.Job, progress func(engine.Event)) *execution {
 	x := &execution{
-		pipeline: job.Pipeline, source: job.Pipeline.SourceID, trigger: job.Trigger, user: auth.ActorOf(ctx).UserID(),
+		pipeline: job.Pipeline, source: job.Pipeline.SourceID, trigger: job.Trigger, user: auth.ActorOf(life).UserID(),
 		job: job, progress: progress,
 	}
 	x.ctx, x.cancel = context.WithCancelCause(life)
+	return x
+}
+
+// begin hands an execution to the runner.
+func (s *Service) begin(ctx context.Context, x *execution) (Started, error) {
 	if err := s.runs.add(x); err != nil {
 		x.cancel(nil)
 		return Started{}, err
@@ -305,12 +328,13 @@ type runState struct {
 // StartRun records the start.
 func (s runState) StartRun(ctx context.Context, r *model.Run) error {
 	r.ID, r.UserID = s.id, s.user
-	err := s.state.StartRun(ctx, r)
+	begin := func() error { return s.state.StartRun(ctx, r) }
+	err := begin()
 	if errors.Is(err, ErrRunActive) {
 		// No other process has the directory and no other execution is this pipeline's: the end of an earlier run could
 		// not be written.
 		if _, err = s.Store.RescueRuns(ctx, "the end of the run could not be recorded; the next run continues from the last checkpoint", r.PipelineID); err == nil {
-			err = s.state.StartRun(ctx, r)
+			err = begin()
 		}
 	}
 	if err != nil {

@@ -25,7 +25,7 @@ type RunRequest struct {
 	Force        bool   // whatever the pipeline it depends on has done
 	RetryOf      string // a run of the pipeline: only its tables that did not succeed
 	Trigger      model.TriggerType
-	Progress     func(engine.Event)
+	Progress     func(engine.Event) `json:"-"`
 }
 
 // Run runs a stored pipeline once and waits for its end; when ctx ends, so does
@@ -38,7 +38,7 @@ func (s *Service) Run(ctx context.Context, req RunRequest) (engine.Report, error
 	if err != nil {
 		return engine.Report{}, err
 	}
-	started, err := s.start(ctx, ctx, job, req.Progress)
+	started, err := s.begin(ctx, s.execution(ctx, job, req.Progress))
 	if err != nil {
 		return engine.Report{}, err
 	}

@@ -23,9 +23,15 @@ func (s state) FinishRun(ctx context.Context, r model.Run) error {
 	})
 }
 
-// StartRun records the start. A run that is skipped is over with it.
+// StartRun records the start, with which a run is no longer in the queue. One
+// that is skipped is over with it.
 func (s state) StartRun(ctx context.Context, r *model.Run) error {
 	return s.Atomically(ctx, func(tx *store.Store) error {
+		if r.ID != "" {
+			if err := tx.DequeueRun(ctx, r.ID); err != nil {
+				return err
+			}
+		}
 		if err := tx.StartRun(ctx, r); err != nil || r.Status != model.RunSkipped {
 			return err
 		}
