@@ -43,6 +43,7 @@ type site struct {
 	source, broken   model.Source
 	pipeline, failed model.Pipeline
 	run, failedRun   string
+	target           model.Destination
 }
 
 func (s *site) now() time.Time { return time.Now().Add(time.Duration(s.offset.Load())) }
@@ -106,7 +107,7 @@ func (s *site) fill() {
 	var err error
 	s.source, err = s.service.AddSource(s.admin, control.SourceInput{Name: "shop", Connection: connectors.Config{Type: "sqlite", Database: file}})
 	s.must(err)
-	_, err = s.service.AddDestination(s.admin, control.DestinationInput{Name: "warehouse", Connection: connectors.Config{Type: "embedded"}, IsDefault: true})
+	s.target, err = s.service.AddDestination(s.admin, control.DestinationInput{Name: "warehouse", Connection: connectors.Config{Type: "embedded"}, IsDefault: true})
 	s.must(err)
 	remote, err := s.service.Registry.ParseURL("postgres://reader:" + dbPassword + "@127.0.0.1:1/crm")
 	s.must(err)
@@ -140,6 +141,7 @@ func (s *site) fill() {
 			}
 		}
 	}
+	s.connect()
 	_, err = s.service.HearRuns(s.admin) // makes the incidents, as the schedule does
 	s.must(err)
 	s.offset.Store(0)

@@ -16,7 +16,7 @@ func welcomeSourcePage(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if w.source.id == "" {
+	if w.source.id == "" || v.query("new") != "" {
 		return v.welcomeStart(http.StatusOK, newValues(v, true))
 	}
 	if v.query("part") == "check" {
