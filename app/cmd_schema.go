@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -64,7 +66,11 @@ func (env *environment) schemaShow() *cobra.Command {
 				if env.flags.json {
 					return writeJSON(env.Out, t)
 				}
-				text, err := declare.Write(t)
+				cases, err := d.warehouseCases(cmd.Context(), t)
+				if err != nil {
+					return err
+				}
+				text, err := declare.Write(t, cases)
 				if err == nil {
 					_, err = env.Out.Write(text)
 				}
@@ -83,6 +89,46 @@ type planned struct {
 	declared declare.Table
 	isNew    bool
 }
+
+// warehouseCases are the enum cases of a table's columns.
+func (d *data) warehouseCases(ctx context.Context, t *schema.Table) (map[string][]string, error) {
+	all := map[string][]string{}
+	for id, c := range t.Columns {
+		if c.Deleted || !t.DataType(id).IsEnum() {
+			continue
+		}
+		cases, err := d.WarehouseCases(ctx, t.Name, c.Name)
+		if err != nil {
+			return nil, err
+		}
+		all[c.Name] = cases
+	}
+	return all, nil
+}
+
+// planCases says which enum cases a table gets, and refuses a list that does not
+// begin with those it has.
+func (d *data) planCases(ctx context.Context, p *planned, next *schema.Table) error {
+	for _, c := range p.declared.Cases {
+		have := []string{}
+		if id := next.ColumnID(c.Column); !p.isNew && !slices.ContainsFunc(p.Changes, func(x schema.Change) bool { return x.Kind == schema.ColumnAdded && x.ID == id }) {
+			var err error
+			if have, err = d.WarehouseCases(ctx, p.Table, c.Column); err != nil {
+				return err
+			}
+		}
+		if len(have) > len(c.Names) || !slices.Equal(have, c.Names[:len(have)]) {
+			p.Refused = fmt.Sprintf("the enum cases of column %s are (%s), and cases are only appended", c.Column, strings.Join(have, ", "))
+			return nil
+		}
+		if more := c.Names[len(have):]; len(more) > 0 {
+			p.Changes = append(p.Changes, schema.Change{Kind: casesAdded, Column: c.Column, ID: next.ColumnID(c.Column), Detail: strings.Join(more, ", ")})
+		}
+	}
+	return nil
+}
+
+const casesAdded schema.ChangeKind = "add enum cases"
 
 // readDeclared reads a file, "-" is standard input.
 func (env *environment) readDeclared(file string) ([]declare.Table, error) {
@@ -123,6 +169,11 @@ func (d *data) planTables(ctx context.Context, tables []declare.Table) ([]planne
 			return nil, err
 		}
 		p.Changes = append([]schema.Change{}, u.Changes...)
+		if p.Refused == "" {
+			if err := d.planCases(ctx, &p, u.Next); err != nil {
+				return nil, err
+			}
+		}
 		out = append(out, p)
 	}
 	return out, nil
@@ -161,16 +212,28 @@ func refusedError(plan []planned) error {
 	return nil
 }
 
-// forFile is a command that reads a file and looks at its plan.
-func (env *environment) forFile(use, short string, do func(ctx context.Context, d *data, plan []planned) error) *cobra.Command {
-	return &cobra.Command{
+// forFile is a command that reads a file and looks at its plan: for the built-in
+// warehouse, or pushed for the destination that is named.
+func (env *environment) forFile(use, short string, pushed func(context.Context, *data, push) error, do func(ctx context.Context, d *data, plan []planned) error) *cobra.Command {
+	var p push
+	cmd := &cobra.Command{
 		Use: use + " FILE", Short: short, Args: cobra.ExactArgs(1),
+		Long: short + ".\n\nWithout --destination the tables are those of the built-in warehouse.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			tables, err := env.readDeclared(args[0])
 			if err != nil {
 				return err
 			}
+			if p.destination == "" && p.drop {
+				return &usageError{errors.New("--drop-columns goes with --destination: the built-in warehouse drops what a file says is deleted")}
+			}
 			return env.with(cmd.Context(), func(d *data) error {
+				if p.destination != "" {
+					if p.tables, err = declarations(args[0], tables); err != nil {
+						return err
+					}
+					return pushed(cmd.Context(), d, p)
+				}
 				plan, err := d.planTables(cmd.Context(), tables)
 				if err != nil {
 					return err
@@ -179,10 +242,13 @@ func (env *environment) forFile(use, short string, do func(ctx context.Context, 
 			})
 		},
 	}
+	cmd.Flags().StringVar(&p.destination, "destination", "", "name or id of the destination whose tables are meant")
+	cmd.Flags().BoolVar(&p.drop, "drop-columns", false, "columns that the file says are deleted may go with their data")
+	return cmd
 }
 
 func (env *environment) schemaDiff() *cobra.Command {
-	return env.forFile("diff", "Show where tables differ from a file; the exit code is 1 where they do", func(_ context.Context, _ *data, plan []planned) error {
+	return env.forFile("diff", "Show where tables differ from a file; the exit code is 1 where they do", env.diffPushed, func(_ context.Context, _ *data, plan []planned) error {
 		differs, err := env.printTablePlan(plan)
 		if err == nil && differs {
 			return &codeError{exitFailed}
@@ -192,7 +258,7 @@ func (env *environment) schemaDiff() *cobra.Command {
 }
 
 func (env *environment) schemaPlan() *cobra.Command {
-	return env.forFile("plan", "Show what applying a file would do, and do nothing", func(_ context.Context, _ *data, plan []planned) error {
+	return env.forFile("plan", "Show what applying a file would do, and do nothing", env.planPushed, func(_ context.Context, _ *data, plan []planned) error {
 		if _, err := env.printTablePlan(plan); err != nil {
 			return err
 		}
@@ -201,7 +267,7 @@ func (env *environment) schemaPlan() *cobra.Command {
 }
 
 func (env *environment) schemaApply() *cobra.Command {
-	return env.forFile("apply", "Make tables what a file says; where one of them cannot be, none is changed", func(ctx context.Context, d *data, plan []planned) error {
+	return env.forFile("apply", "Make tables what a file says; where one of them cannot be, none is changed", env.applyPushed, func(ctx context.Context, d *data, plan []planned) error {
 		if err := refusedError(plan); err != nil {
 			return err
 		}
@@ -213,8 +279,13 @@ func (env *environment) schemaApply() *cobra.Command {
 				if t, err = p.declared.New(); err == nil {
 					_, err = d.AddWarehouseTable(ctx, t)
 				}
-			case len(p.Changes) > 0:
+			case slices.ContainsFunc(p.Changes, func(c schema.Change) bool { return c.Kind != casesAdded }):
 				_, err = d.PushWarehouseTable(ctx, p.Table, p.declared.Next)
+			}
+			for _, c := range p.declared.Cases {
+				if err == nil && slices.ContainsFunc(p.Changes, func(x schema.Change) bool { return x.Kind == casesAdded && x.Column == c.Column }) {
+					_, err = d.AddWarehouseCases(ctx, p.Table, c.Column, c.Names)
+				}
 			}
 			if err != nil {
 				return fmt.Errorf("apply the table %s: %w", p.Table, err)

@@ -35,6 +35,7 @@ type Table struct {
 	DefaultSchema bool // Schema is the source's own default, so names need no prefix
 	View          bool
 	Managed       bool // has the metadata columns, so Arus made it (only from Destination.Table)
+	Declared      bool // somebody declared it: columns that no load brings have their defaults (likewise)
 	Columns       []Column
 	PrimaryKey    []string   // column names in key order; empty without a key
 	UniqueKeys    [][]string // of NOT NULL columns, besides the primary key

@@ -54,6 +54,8 @@ func routes() []route {
 		{"GET", "/api/destinations/{id}", auth.Read, destinationGet, "A destination", "", nil, destinationDetail{}},
 		{"PUT", "/api/destinations/{id}", auth.EditDestinations, destinationUpdate, "Change a destination", "", destinationBody{}, updatedAnswer{}},
 		{"DELETE", "/api/destinations/{id}", auth.EditDestinations, destinationDelete, "Remove a destination", "", nil, deletedAnswer{}},
+		{"POST", "/api/destinations/{id}/tables/plan", auth.ProbeConnections, destinationTablesPlan, "Say what would make tables of a destination what declarations say", "", declareBody{}, declareAnswer{}},
+		{"POST", "/api/destinations/{id}/tables/apply", auth.EditDestinations, destinationTablesApply, "Make tables of a destination what declarations say, all of them or none", "", declareBody{}, declareAnswer{}},
 		{"POST", "/api/destinations/{id}/test", auth.ProbeConnections, destinationTest, "Test a destination in stages", "", nil, testAnswer{}},
 
 		{"GET", "/api/pipelines", auth.Read, pipelineList, "The pipelines", "status source_id destination_id " + paging, nil, pipelinePage{}},

@@ -1,6 +1,7 @@
 // Package declare reads the desired state of tables from files that people
 // write: YAML or JSON, one table or a list of them, in the shape of the
-// warehouse's schemas, with columns of keys and sort orders by name or by ID.
+// warehouse's schemas, with columns of keys and sort orders by name or by ID, and
+// with the cases of enum columns. It turns them into declarations for servers.
 package declare
 
 import (
@@ -17,8 +18,15 @@ import (
 
 // Table is one declared table.
 type Table struct {
-	Name string
-	body []byte // as the warehouse's interface takes it
+	Name  string
+	Cases []Cases
+	body  []byte // as the warehouse's interface takes it
+}
+
+// Cases are the enum cases that a column is to have, in the order of their numbers.
+type Cases struct {
+	Column string
+	Names  []string
 }
 
 // New is the table where there is none yet.
@@ -67,6 +75,10 @@ func read(item any) (Table, error) {
 	if !ok {
 		return Table{}, fmt.Errorf("it is no object with name, columns and primaryKeyColumns")
 	}
+	cases, err := takeCases(m)
+	if err != nil {
+		return Table{}, err
+	}
 	name, _ := m["name"].(string)
 	if !schema.ValidName(name) {
 		return Table{}, fmt.Errorf("%q is no name of a table: letters, digits and _, not a digit first", name)
@@ -99,7 +111,49 @@ func read(item any) (Table, error) {
 		}
 	}
 	body, err := json.Marshal(m)
-	return Table{name, body}, err
+	return Table{name, cases, body}, err
+}
+
+// takeCases takes the enum cases out of the columns, where the warehouse does not
+// keep them.
+func takeCases(m map[string]any) ([]Cases, error) {
+	var all []Cases
+	var err error
+	columns, _ := m["columns"].([]any)
+	for _, item := range columns {
+		c, _ := item.(map[string]any)
+		given, ok := c["enumCases"]
+		if !ok {
+			continue
+		}
+		delete(c, "enumCases")
+		name, _ := c["name"].(string)
+		typ, _ := c["type"].(string)
+		list, ok := given.([]any)
+		t, known := schema.ParseType(typ)
+		if !ok || !known || !t.IsEnum() {
+			return nil, fmt.Errorf("%v.%s: enumCases is a list of names, for SmallEnum and BigEnum columns", m["name"], name)
+		}
+		if c["deleted"] == true {
+			continue
+		}
+		cases := Cases{Column: name}
+		for _, v := range list {
+			text, ok := v.(string)
+			if !ok || slices.Contains(cases.Names, text) {
+				return nil, fmt.Errorf("%v.%s: the enum case %v is no text, or stands there twice", m["name"], name, v)
+			}
+			cases.Names = append(cases.Names, text)
+		}
+		if cases.Names, err = defaultFirst(c, cases.Names); err != nil {
+			return nil, fmt.Errorf("%v.%s: %w", m["name"], name, err)
+		}
+		if _, _, err := t.Cases(nil, cases.Names); err != nil {
+			return nil, fmt.Errorf("%v.%s: %w", m["name"], name, err)
+		}
+		all = append(all, cases)
+	}
+	return all, nil
 }
 
 // known refuses fields that a struct does not have, within too.
@@ -133,8 +187,32 @@ func known(where string, m map[string]any, t reflect.Type) error {
 	return nil
 }
 
-// Write gives a table as a file that Read takes, with names for IDs.
-func Write(t *schema.Table) ([]byte, error) {
+// defaultFirst puts the cases of a column's default before the others: they are
+// there from the beginning.
+func defaultFirst(column map[string]any, names []string) ([]string, error) {
+	def, ok := column["defaultValue"].(string)
+	if !ok {
+		return names, nil
+	}
+	typ, _ := column["type"].(string)
+	need := schema.Column{Type: typ, DefaultValue: &def}.DefaultCases()
+	slices.Sort(need)
+	need = slices.Compact(need)
+	if len(need) > 1 {
+		need = need[:0] // of an array, whose cases come in the order of the default
+	}
+	switch i := slices.IndexFunc(names, func(n string) bool { return slices.Contains(need, n) }); {
+	case i > 0:
+		return nil, fmt.Errorf("the default %q has to be the first of enumCases", def)
+	case i < 0:
+		return append(need, names...), nil
+	}
+	return names, nil
+}
+
+// Write gives a table as a file that Read takes, with names for IDs and the enum
+// cases of its columns by name.
+func Write(t *schema.Table, cases map[string][]string) ([]byte, error) {
 	text, err := json.Marshal(t)
 	if err != nil {
 		return nil, err
@@ -161,6 +239,9 @@ func Write(t *schema.Table) ([]byte, error) {
 			if inner, isMap := value.(map[string]any); ok && (!isMap || len(inner) > 0) {
 				slim[i] = append(slim[i], yaml.MapItem{Key: field, Value: value})
 			}
+		}
+		if names := cases[t.Columns[i].Name]; len(names) > 0 && !t.Columns[i].Deleted {
+			slim[i] = append(slim[i], yaml.MapItem{Key: "enumCases", Value: names})
 		}
 	}
 	out := yaml.MapSlice{{Key: "name", Value: t.Name}, {Key: "isFactTable", Value: t.IsFactTable}, {Key: "columns", Value: slim}, {Key: "primaryKeyColumns", Value: names(t.PrimaryKeyColumns)}}

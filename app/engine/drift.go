@@ -104,6 +104,9 @@ func (c *tableCopy) settleHeld(existing connectors.Table) {
 		}
 	}
 	for _, col := range existing.Columns {
+		if existing.Declared {
+			break // what no load brought is none of the loads' business
+		}
 		known := slices.ContainsFunc(d.held, func(h heldColumn) bool { return strings.EqualFold(h.Name, col.Name) })
 		if !known && col.Name != connectors.MetaDeletedAt {
 			h := holdColumns([]connectors.Column{col})[0]

@@ -153,7 +153,7 @@ func (r *relation) finish() {
 		}
 	}
 	if r.mark != nil && r.replaces() {
-		r.PrimaryKey = r.mark.Key
+		r.PrimaryKey, r.Declared = r.mark.Key, true
 		return
 	}
 	if len(key) > 0 {

@@ -55,7 +55,7 @@ func (d *destination) Table(ctx context.Context, ref connectors.TableRef) (t con
 		}
 		addKeys(&t, indexes)
 		if mark := markOf(natives); mark != nil {
-			t.PrimaryKey = mark.Key
+			t.PrimaryKey, t.Declared = mark.Key, true
 		}
 		return nil
 	})

@@ -34,7 +34,7 @@ func (d *Destination) Table(ctx context.Context, ref connectors.TableRef) (conne
 	}
 	all := len(r.Columns)
 	r.Columns = slices.DeleteFunc(r.Columns, func(c connectors.Column) bool { return isMeta(c.Name) })
-	r.Managed = len(r.Columns) < all
+	r.Managed, r.Declared = len(r.Columns) < all, r.mark != nil
 	return r.Table, true, nil
 }
 

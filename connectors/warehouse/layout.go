@@ -169,7 +169,7 @@ func (l *layout) managed() bool {
 // describe gives the table to the outside: without deleted and hidden columns
 // and, in tables that loads made, without the metadata columns.
 func (l *layout) describe() connectors.Table {
-	t := connectors.Table{TableRef: connectors.TableRef{Name: l.table.Name}, DefaultSchema: true, Managed: l.managed(), PrimaryKey: l.keyNames(), RowEstimate: -1, Bytes: -1}
+	t := connectors.Table{TableRef: connectors.TableRef{Name: l.table.Name}, DefaultSchema: true, Managed: l.managed(), Declared: !l.table.Loaded, PrimaryKey: l.keyNames(), RowEstimate: -1, Bytes: -1}
 	for id, c := range l.columns {
 		if c.deleted || c.name == rowColumn || t.Managed && (c.name == connectors.MetaRunID || c.name == connectors.MetaSyncedAt) {
 			continue
