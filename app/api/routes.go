@@ -87,6 +87,7 @@ func routes() []route {
 		{"GET", "/api/pipelines/{id}/dead-letters/{letter_id}", auth.ReadRows, letterGet, "A dead letter", "", nil, letterItem{}},
 		{"POST", "/api/pipelines/{id}/dead-letters/retry", auth.EditDeadLetters, letterRetry, "Load dead letters again", "", lettersBody{}, triggerAnswer{}},
 		{"POST", "/api/pipelines/{id}/dead-letters/drop", auth.EditDeadLetters, letterDrop, "Delete dead letters for good", "", lettersBody{}, droppedAnswer{}},
+		{"POST", "/api/pipelines/{id}/verify", auth.ProbeConnections, pipelineVerify, "Compare tables with their targets, row for row, as they are now", "", verifyBody{}, verifyAnswer{}},
 		{"POST", "/api/pipelines/{id}/rebuild", auth.RunPipelines, pipelineRebuild, "Make targets anew from their raw rows", "", rebuildBody{}, triggerAnswer{}},
 
 		{"GET", "/api/quality", auth.Read, qualityList, "The quality checks, newest first", "pipeline_id run_id table status " + paging, nil, qualityPage{}},

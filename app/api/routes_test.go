@@ -106,6 +106,7 @@ func samples() map[string]sample {
 		"POST /api/pipelines/{id}/dead-letters/retry":      {path: "/api/pipelines/{pipeline}/dead-letters/retry", body: `{}`, status: 422, wrong: none, wants: "all=true"},
 		"POST /api/pipelines/{id}/dead-letters/drop":       {path: "/api/pipelines/{pipeline}/dead-letters/drop", body: `{"all":true}`, wants: `"dropped":0`},
 		"POST /api/pipelines/{id}/rebuild":                 {path: "/api/pipelines/{pipeline}/rebuild", status: 422, wants: "raw rows"},
+		"POST /api/pipelines/{id}/verify":                  {path: "/api/pipelines/{pipeline}/verify", body: `{"tables":["orders"]}`, wants: `"equal":true,"tables":[{"table":"orders"`},
 		"GET /api/quality":                                 {wrong: none, wants: `"check_type":"row_count"`},
 		"GET /api/schema-changes":                          {wrong: none, wants: `"changes":[]`},
 		"POST /api/schema-changes/{id}/apply":              {status: 404},

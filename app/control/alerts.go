@@ -26,6 +26,7 @@ type alerts struct {
 	pipelines map[string]model.Pipeline
 	names     map[string]string // of sources and destinations, by id
 	queued    int
+	news      AlertEvent
 }
 
 func (s *Service) newAlerts(ctx context.Context, tx *store.Store, settings model.Settings) (*alerts, error) {
@@ -75,11 +76,13 @@ func (s *Service) HearRuns(ctx context.Context) (queued int, err error) {
 		if err != nil || len(runs) == 0 {
 			return queued, err
 		}
+		var news AlertEvent
 		err = s.Store.Atomically(ctx, func(tx *store.Store) error {
 			a, err := s.newAlerts(ctx, tx, settings)
 			if err != nil {
 				return err
 			}
+			defer func() { news = a.news }()
 			ids := make([]string, len(runs))
 			for i, run := range runs {
 				ids[i] = run.ID
@@ -90,6 +93,7 @@ func (s *Service) HearRuns(ctx context.Context) (queued int, err error) {
 			queued += a.queued
 			return tx.HearRuns(ctx, ids)
 		})
+		s.tellListeners(news, err)
 		if err != nil || len(runs) < hearAtOnce {
 			return queued, err
 		}
@@ -281,11 +285,13 @@ func (s *Service) CheckOverdue(ctx context.Context) error {
 	if len(list) == 0 {
 		return nil
 	}
-	return s.Store.Atomically(ctx, func(tx *store.Store) error {
+	var news AlertEvent
+	err = s.Store.Atomically(ctx, func(tx *store.Store) error {
 		a, err := s.newAlerts(ctx, tx, settings)
 		if err != nil {
 			return err
 		}
+		defer func() { news = a.news }()
 		for _, p := range list {
 			if _, open := a.incidents[p.ID][model.EventOverdue]; open {
 				continue
@@ -306,6 +312,15 @@ func (s *Service) CheckOverdue(ctx context.Context) error {
 		}
 		return nil
 	})
+	s.tellListeners(news, err)
+	return err
+}
+
+// tellListeners tells those who listen which incidents began and ended, once that is durable.
+func (s *Service) tellListeners(news AlertEvent, err error) {
+	if err == nil && len(news.Opened)+len(news.Closed) > 0 {
+		s.Events.Emit(Event{Type: AlertsChanged, Data: news})
+	}
 }
 
 // overdueAt is when a pipeline is overdue without another success.
@@ -338,14 +353,19 @@ func (a *alerts) open(ctx context.Context, pipelineID string, kind model.NotifyE
 		a.incidents[pipelineID] = map[model.NotifyEvent]model.Incident{}
 	}
 	a.incidents[pipelineID][kind] = i
+	if !lasts {
+		a.news.Opened = append(a.news.Opened, i)
+	}
 	return !lasts, a.tx.SaveIncident(ctx, i)
 }
 
 // end closes an incident, where there is one.
 func (a *alerts) end(ctx context.Context, pipelineID string, kind model.NotifyEvent) error {
-	if _, open := a.incidents[pipelineID][kind]; !open {
+	i, open := a.incidents[pipelineID][kind]
+	if !open {
 		return nil
 	}
+	a.news.Closed = append(a.news.Closed, i)
 	delete(a.incidents[pipelineID], kind)
 	return a.tx.CloseIncident(ctx, pipelineID, kind)
 }

@@ -14,12 +14,14 @@ import (
 type EventType string
 
 // The events. The data of a RunStarted and a RunFinished is a RunEvent, of a
-// RunProgress a ProgressEvent, of a ConfigChanged a ConfigChange.
+// RunProgress a ProgressEvent, of a ConfigChanged a ConfigChange, of an
+// AlertsChanged an AlertEvent.
 const (
 	RunStarted    EventType = "run.started"
 	RunProgress   EventType = "run.progress"
 	RunFinished   EventType = "run.finished"
 	ConfigChanged EventType = "config.changed"
+	AlertsChanged EventType = "alerts.changed"
 )
 
 // Event is something that happened. IDs grow by one.
@@ -51,6 +53,12 @@ type ProgressEvent struct {
 	Phase      engine.Phase `json:"phase"`
 	Rows       int64        `json:"rows"`
 	Estimate   int64        `json:"estimate"`
+}
+
+// AlertEvent says that incidents began or ended.
+type AlertEvent struct {
+	Opened []model.Incident `json:"opened"`
+	Closed []model.Incident `json:"closed"`
 }
 
 // ConfigChange says what was changed in the configuration.

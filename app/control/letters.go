@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"slices"
+	"time"
 
 	"arus/app/auth"
 	"arus/app/engine"
@@ -138,6 +139,33 @@ func (s *Service) finish(ctx context.Context, job engine.Job, progress func(engi
 		return engine.Report{}, err
 	}
 	return started.Wait(context.WithoutCancel(ctx))
+}
+
+// dropLettersBefore deletes the letters of a pipeline from before a time.
+func (s *Service) dropLettersBefore(ctx context.Context, pipelineID string, before time.Time) (int64, error) {
+	_, dst, which, err := s.letters(ctx, LetterFilter{Pipeline: pipelineID})
+	if isInvalid(err) { // it has no tables
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	var ids []string
+	err = s.readLetters(ctx, dst, which, func(l engine.Letter) error {
+		if !l.FailedAt.IsZero() && l.FailedAt.Before(before) {
+			ids = append(ids, l.ID)
+		}
+		return nil
+	})
+	if err != nil || len(ids) == 0 {
+		return 0, err
+	}
+	destination, err := s.storedDestination(ctx, dst)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = destination.Close() }()
+	return engine.DropLetters(ctx, destination, dst.RawSchema, ids, s.Now())
 }
 
 // DropLetters deletes dead letters for good and gives how many.

@@ -28,13 +28,52 @@ func (s *Service) Retain(ctx context.Context) (Retained, error) {
 		}
 		return s.Now().UTC().AddDate(0, 0, -days)
 	}
+	before := since(settings.RetentionDeadLetters)
+	letters, keep := s.retainLetters(ctx, before)
 	n, err := s.Store.Retain(ctx, store.Retention{
-		Runs: since(settings.RetentionRuns), Logs: since(settings.RetentionLogs), Audit: since(settings.RetentionAudit),
+		Runs: since(settings.RetentionRuns), Logs: since(settings.RetentionLogs), Audit: since(settings.RetentionAudit), Letters: before, KeepRunsOf: keep,
 	})
+	n.Letters = letters
 	if err != nil {
 		return n, err
 	}
 	return n, s.Store.Compact(ctx)
+}
+
+// retainLetters removes the dead letters from before a time from the destinations, of the pipelines that have had any, and gives
+// how many. A destination that does not answer is tried again the next time: its pipelines are returned, whose runs are to be
+// kept until then because they say that there are letters.
+func (s *Service) retainLetters(ctx context.Context, before time.Time) (removed int64, later []string) {
+	if before.IsZero() {
+		return 0, nil
+	}
+	ids, err := s.Store.PipelinesWithLetters(ctx, before)
+	if err != nil {
+		s.Log.ErrorContext(ctx, "find dead letters that are no longer kept", "error", err)
+		return 0, nil
+	}
+	down := map[string]bool{} // destinations
+	for _, id := range ids {
+		p, err := s.Store.GetPipeline(ctx, id)
+		if IsNotFound(err) {
+			continue
+		}
+		var n int64
+		if err == nil && down[p.DestinationID] {
+			later = append(later, id)
+			continue
+		}
+		if err == nil {
+			n, err = s.dropLettersBefore(ctx, id, before)
+		}
+		removed += n
+		if err != nil {
+			down[p.DestinationID] = true
+			later = append(later, id)
+			s.Log.WarnContext(ctx, "remove dead letters that are no longer kept; it is tried again", "pipeline", p.Name, "error", err)
+		}
+	}
+	return removed, later
 }
 
 // RotateKey seals every stored secret with a new key, all at once, and gives how

@@ -436,9 +436,17 @@ func (s *Service) checkPipeline(ctx context.Context, st *store.Store, p model.Pi
 	faults = append(faults, s.transformFaults(ctx, p, found)...)
 	names := s.names(p, dst)
 	taken := map[connectors.TableRef]string{}
-	others, err := all(func(page store.Page) ([]model.Pipeline, int, error) {
-		return st.ListPipelines(ctx, store.PipelineFilter{DestinationID: p.DestinationID, Page: page})
-	})
+	src, err := st.GetSource(ctx, p.SourceID)
+	if err != nil && !IsNotFound(err) {
+		return err
+	}
+	var filled []string
+	for _, t := range p.Tables {
+		for _, table := range []connectors.Table{configuredTable(t), discovered(t, found)} {
+			filled = append(filled, names.Target(table, t).Name, names.Raw(src.Name, table).Name)
+		}
+	}
+	others, err := st.Alike(ctx, p.DestinationID, p.ID, filled)
 	if err != nil {
 		return err
 	}
@@ -462,11 +470,7 @@ func (s *Service) checkPipeline(ctx context.Context, st *store.Store, p model.Pi
 		if !t.Enabled {
 			continue
 		}
-		table := configuredTable(t)
-		if at := slices.IndexFunc(found, func(f connectors.Table) bool { return engine.Matches(t, f) }); at >= 0 {
-			table = found[at]
-		}
-		ref := names.Target(table, t)
+		ref := names.Target(discovered(t, found), t)
 		if by, ok := taken[ref]; ok {
 			faults = append(faults, model.FieldError{
 				Field:   fmt.Sprintf("tables[%d].target_table", i),
@@ -499,6 +503,14 @@ func waitsForItself(ctx context.Context, st *store.Store, p model.Pipeline) (str
 		}
 	}
 	return "", nil
+}
+
+// discovered is a configured table as it was found at the source, or else as it is configured.
+func discovered(t model.PipelineTable, found []connectors.Table) connectors.Table {
+	if at := slices.IndexFunc(found, func(f connectors.Table) bool { return engine.Matches(t, f) }); at >= 0 {
+		return found[at]
+	}
+	return configuredTable(t)
 }
 
 // configuredTable is what a configuration alone knows of its table.

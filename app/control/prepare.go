@@ -15,6 +15,8 @@ import (
 // request say of a job.
 func (s *Service) prepare(ctx context.Context, job *engine.Job, req RunRequest, dst model.Destination, settings model.Settings) error {
 	job.Drift, job.Threshold, job.Reconcile = model.DriftReport, settings.QualityCheckThreshold, req.Reconcile
+	job.Limits = connectors.Limits{Rows: settings.BatchRows, Bytes: settings.BatchBytes}
+	job.Backoff = max(settings.InitialBackoff, 1) // 0 would be the engine's own
 	if settings.AutoAlterSchema {
 		job.Drift = model.DriftEvolve
 	}

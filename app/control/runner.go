@@ -300,6 +300,7 @@ func (s *Service) execute(x *execution) (engine.Report, error) {
 			RunID: x.id, PipelineID: x.pipeline.ID, Table: ev.Table, Phase: ev.Phase, Rows: ev.Rows, Estimate: ev.Estimate,
 		}})
 	})
+	s.followTables(x.ctx, x)
 	event := RunEvent{RunID: x.id, PipelineID: x.pipeline.ID, PipelineName: x.pipeline.Name, Trigger: x.trigger, Status: model.RunRunning}
 	e.State = runState{state: state{s.Store}, id: x.id, user: x.user, started: func() { s.Events.Emit(Event{Type: RunStarted, Data: event}) }}
 	report, err := e.Run(x.ctx, x.job)

@@ -66,7 +66,6 @@ func (s *Service) job(ctx context.Context, req RunRequest) (engine.Job, error) {
 	job := engine.Job{
 		Pipeline: p, Only: req.Tables, Trigger: req.Trigger, SourceName: src.Name, SyncMethod: src.SyncMethod,
 		Names: s.names(p, dst), FullRefresh: req.FullRefresh,
-		Limits: connectors.Limits{Rows: settings.BatchRows, Bytes: settings.BatchBytes},
 		Open: func(ctx context.Context) (connectors.Source, connectors.Destination, error) {
 			source, err := s.storedSource(ctx, src)
 			if err != nil {

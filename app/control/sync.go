@@ -103,11 +103,15 @@ func (s *Service) syncOpened(ctx context.Context, req SyncRequest, key string, p
 	if err != nil {
 		return engine.Report{}, err
 	}
+	settings, err := s.settings(ctx)
+	if err != nil {
+		return engine.Report{}, err
+	}
 	before := p
 	p.Tables = slices.Clone(p.Tables)
 	if p.ID == "" {
 		p = model.NewPipeline(freeName(src.Name+" to "+dst.Name, func(n string) bool { _, err := s.Store.FindPipeline(ctx, n); return err == nil }), src.ID, dst.ID)
-		p.SyncKey, p.TimeoutSeconds = key, 0
+		p.SyncKey, p.TimeoutSeconds, p.MaxRetries = key, 0, settings.MaxRetries
 	}
 	var only []string
 	for _, t := range found {
@@ -135,10 +139,6 @@ func (s *Service) syncOpened(ctx context.Context, req SyncRequest, key string, p
 		return engine.Report{}, err
 	}
 	opened := true // the first attempt goes on with the connections that found the tables
-	settings, err := s.settings(ctx)
-	if err != nil {
-		return engine.Report{}, err
-	}
 	job := engine.Job{
 		Pipeline: p, Only: only, Trigger: model.TriggerManual, SourceName: src.Name, SyncMethod: req.Mode,
 		Open: func(ctx context.Context) (connectors.Source, connectors.Destination, error) {

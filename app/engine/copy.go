@@ -39,12 +39,14 @@ type tableCopy struct {
 	transforms  *transforms         // nil: rows are loaded as they are read
 	made        []connectors.Column // what is loaded, before the target has its say
 	drift       *drift
+	sampled     bool // the columns' types are those of a sample: reads are exact
 	shape       *shape
 
 	// Over all attempts.
 	begun             time.Time
 	tries             retries
-	shrink            int // how often the server found a read too long
+	shrink            int  // how often the server found a read too long
+	misfit            bool // a sample does not tell the types
 	gained            bool
 	kept              counted  // the chunks of this run
 	landed            *outcome // the load lasts and is recorded; what follows it does not undo it
@@ -69,7 +71,7 @@ func (c *tableCopy) do(ctx context.Context) TableReport {
 	c.begun = c.engine.Now()
 	name := c.config.Key()
 	c.stat = model.RunTableStat{RunID: c.run.ID, TableName: name, Status: model.RunRunning, LoadMode: c.config.LoadMode}
-	c.tries = retries{engine: c.engine, log: c.runLog, table: name, max: c.job.Pipeline.MaxRetries}
+	c.tries = retries{engine: c.engine, log: c.runLog, table: name, max: c.job.Pipeline.MaxRetries, first: c.job.Backoff}
 	c.replaced = map[string]int64{}
 	c.report(PhaseStarted)
 	err := c.engine.whyEnded(ctx, c.job, name, c.sync(ctx))
@@ -127,6 +129,11 @@ func (c *tableCopy) sync(ctx context.Context) error {
 			c.gained = false
 			c.tries.progressed()
 		}
+		if c.sampled && !c.misfit && errors.Is(err, connectors.ErrMisfit) {
+			c.misfit = true
+			c.log(ctx, slog.LevelInfo, "looking at all values, since a sample of them did not tell their types: "+err.Error())
+			continue
+		}
 		if !c.tries.again(ctx, err) {
 			return err
 		}
@@ -149,12 +156,8 @@ func (c *tableCopy) attempt(ctx context.Context) (err error) {
 	}
 	c.startMeter()
 	state, job := c.engine.State, c.job
-	if s, ok := c.source.(connectors.Settler); ok {
-		settled, err := s.Settle(ctx, c.table)
-		if err != nil {
-			return err
-		}
-		c.table = settled
+	if c.table, err = c.settle(ctx); err != nil {
+		return err
 	}
 	c.table.Columns = withoutMeta(c.table.Columns)
 	if c.had, err = state.Watermark(ctx, job.Pipeline.ID, c.stat.TableName); err != nil {
@@ -221,6 +224,51 @@ func (c *tableCopy) attempt(ctx context.Context) (err error) {
 	}
 	c.landed = &out
 	return c.follow(ctx)
+}
+
+// settle gives the table types that hold its values where no declaration does:
+// by a sample and what is stored of it, until a read meets what they do not hold.
+func (c *tableCopy) settle(ctx context.Context) (connectors.Table, error) {
+	settler, ok := c.source.(connectors.Settler)
+	if !ok {
+		return c.table, nil
+	}
+	c.sampled = false
+	if s, ok := c.source.(connectors.Sampler); ok && !c.misfit {
+		known, usable, err := c.known(ctx)
+		if err != nil {
+			return c.table, err
+		}
+		if usable {
+			t, agree, err := s.Sample(ctx, c.table, known)
+			if c.sampled = agree; agree || err != nil {
+				return t, err
+			}
+		}
+	}
+	return settler.Settle(ctx, c.table)
+}
+
+// known is what the stored schema tells of the source's columns. It tells
+// nothing where transforms made others of them.
+func (c *tableCopy) known(ctx context.Context) (known []connectors.Column, usable bool, err error) {
+	stored, err := c.engine.State.TableSchema(ctx, c.job.Pipeline.ID, c.stat.TableName)
+	if err != nil {
+		return nil, false, fmt.Errorf("read the stored schema: %w", err)
+	}
+	if len(stored.Columns) == 0 || c.job.FullRefresh {
+		return nil, true, nil
+	}
+	if len(c.config.TransformConfig) > 0 {
+		return nil, false, nil
+	}
+	held, err := parseHeld(stored)
+	for _, h := range held {
+		if !h.Gone {
+			known = append(known, connectors.Column{Name: h.Name, Type: h.Type.logical(), Nullable: h.Nullable})
+		}
+	}
+	return known, true, err
 }
 
 // outcome is what a finished load brought.

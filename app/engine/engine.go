@@ -70,6 +70,7 @@ type Job struct {
 	// stays where it is. Empty: no backfill. BackfillTo is where it ends, the
 	// whole day when it is a date; empty: at the newest row.
 	BackfillFrom, BackfillTo string
+	Backoff                  time.Duration     // before the first retry, at most; 0: two seconds
 	Limits                   connectors.Limits // of one batch; see also Memory
 	// Scripts are the pipeline's scripts for its tables' transforms; log receives
 	// what they print, line by line, from other goroutines. nil: there are none.
@@ -334,7 +335,7 @@ func (e *Engine) runTables(ctx context.Context, job *Job, run model.Run, log *ru
 
 // find opens both ends and finds the tables, with the retries of a table.
 func (e *Engine) find(ctx context.Context, job *Job, both *ends, log *runLog) ([]tableJob, error) {
-	tries := &retries{engine: e, log: log, max: job.Pipeline.MaxRetries}
+	tries := &retries{engine: e, log: log, max: job.Pipeline.MaxRetries, first: job.Backoff}
 	for {
 		p, err := both.take(ctx)
 		if err == nil {

@@ -10,9 +10,10 @@ import (
 	"arus/connectors"
 )
 
-// The wait before retry n is a random part of firstWait*2^n, at most maxWait.
+// The wait before retry n is a random part of the first wait * 2^n, at most
+// maxWait, or the first wait where that is more.
 const (
-	firstWait = 2 * time.Second
+	firstWait = 2 * time.Second // of a job that says nothing else
 	maxWait   = time.Minute
 )
 
@@ -23,7 +24,8 @@ type retries struct {
 	log    *runLog
 	table  string // "" = the run as a whole
 	max    int
-	done   int // since the last progress
+	first  time.Duration // 0: firstWait
+	done   int           // since the last progress
 	total  int
 }
 
@@ -39,7 +41,7 @@ func (r *retries) again(ctx context.Context, err error) bool {
 		}
 		return false
 	}
-	wait := r.engine.backoff(r.done)
+	wait := r.engine.backoff(r.first, r.done)
 	r.done++
 	r.total++
 	r.log.add(ctx, slog.LevelWarn, r.table, fmt.Sprintf("retry %d of %d in %s over fresh connections, because of a %s error: %s",
@@ -52,10 +54,13 @@ func (r *retries) again(ctx context.Context, err error) bool {
 func (r *retries) progressed() { r.done = 0 }
 
 // backoff grows exponentially and is fully jittered.
-func (e *Engine) backoff(n int) time.Duration {
-	ceiling := maxWait
+func (e *Engine) backoff(first time.Duration, n int) time.Duration {
+	if first == 0 {
+		first = firstWait
+	}
+	ceiling := max(maxWait, first)
 	if n < 10 {
-		ceiling = min(maxWait, firstWait<<n)
+		ceiling = min(ceiling, first<<n)
 	}
 	random := rand.Float64
 	if e.Random != nil {

@@ -77,6 +77,7 @@ type PipelineOptions struct {
 	Quality          QualityOptions `json:"quality,omitzero"`
 	RunAfterUpstream bool           `json:"run_after_upstream,omitempty"` // a success of the pipeline in DependsOn starts this one
 	RawRetentionDays int            `json:"raw_retention_days,omitempty"` // 0: raw rows are kept
+	FollowTables     bool           `json:"follow_tables,omitempty"`      // tables that are new at the source are taken in before a run, unless the runtime setting auto_discover_tables is off
 
 	Timezone       string  `json:"timezone,omitempty"`        // of the schedule; empty: as the runtime setting timezone says
 	Misfire        Misfire `json:"misfire,omitempty"`         // empty: run once

@@ -103,7 +103,7 @@ func SettingList() []Setting {
 		{"timezone", KindText, "UTC", "The zone in which schedules are read, such as Europe/Berlin.", zone},
 		{"schedule_paused", KindBool, "false", "Let no schedule start a run, whatever the pipelines say. What comes due meanwhile is left out.", boolean(func(s *Settings) *bool { return &s.SchedulePaused })},
 		{"schedule_jitter", KindDuration, "0", "Start each scheduled run up to so much later, differently for each pipeline, so that not all start at once; never later than half the time to the next one.", duration(0, time.Hour, func(s *Settings) *time.Duration { return &s.ScheduleJitter })},
-		{"auto_discover_tables", KindBool, "true", "Take tables that are new at the source into pipelines that follow it.", boolean(func(s *Settings) *bool { return &s.AutoDiscoverTables })},
+		{"auto_discover_tables", KindBool, "true", "Before a run, take tables that are new at the source, as its filters select them, into pipelines with the option follow_tables. Off: into none.", boolean(func(s *Settings) *bool { return &s.AutoDiscoverTables })},
 		{"schema_drift_detection", KindBool, "true", "Notice columns that were added, removed or changed at the source.", boolean(func(s *Settings) *bool { return &s.SchemaDriftDetection })},
 		{"auto_alter_schema", KindBool, "false", "Add new columns to targets without asking.", boolean(func(s *Settings) *bool { return &s.AutoAlterSchema })},
 		{"max_retries", KindInt, "3", "How often a step of a new pipeline is tried again after a fault that may pass.", integer(0, 20, func(s *Settings) *int { return &s.MaxRetries })},

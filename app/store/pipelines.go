@@ -119,17 +119,22 @@ func clonePipeline(p model.Pipeline) model.Pipeline {
 }
 
 func insertTables(ctx context.Context, tx *transaction, p *model.Pipeline) error {
+	var source string
+	if err := tx.QueryRowContext(ctx, `SELECT coalesce((SELECT name FROM arus_config_sources WHERE id = ?), '')`, p.SourceID).Scan(&source); err != nil {
+		return err
+	}
 	for i := range p.Tables {
 		t := &p.Tables[i]
 		if err := giveID(&t.ID); err != nil {
 			return err
 		}
 		t.PipelineID, t.Position = p.ID, i
-		_, err := tx.ExecContext(ctx, `INSERT INTO arus_config_pipeline_tables (`+tableColumns+`)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		target, raw := nameKeys(source, *t)
+		_, err := tx.ExecContext(ctx, `INSERT INTO arus_config_pipeline_tables (`+tableColumns+`, target_key, raw_key)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			t.ID, t.PipelineID, t.SourceTable, t.SourceSchema, orNull(t.TargetSchema), orNull(t.TargetTable), t.SyncMode, t.LoadMode,
 			orNull(t.WatermarkColumn), listJSON(t.KeyColumns), t.LookbackSeconds, orNull(t.SoftDeleteColumn),
-			orNull(t.SoftDelete), orNull(t.Deletes), orNull(string(t.TransformConfig)), t.Enabled, t.Position)
+			orNull(t.SoftDelete), orNull(t.Deletes), orNull(string(t.TransformConfig)), t.Enabled, t.Position, target, raw)
 		if err != nil {
 			return fail(err, "table %q", t.Key())
 		}

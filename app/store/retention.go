@@ -4,11 +4,23 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
 // Retention says since when what is kept; the zero time keeps all.
-type Retention struct{ Runs, Logs, Audit time.Time }
+type Retention struct {
+	Runs, Logs, Audit time.Time
+	Letters           time.Time // dead letters, which lie at the destinations: runs that had some stay as long
+	KeepRunsOf        []string  // pipelines whose runs with dead letters stay: their letters could not be removed yet
+}
+
+// PipelinesWithLetters returns the pipelines of which a run from before a time had dead letters.
+func (s *Store) PipelinesWithLetters(ctx context.Context, before time.Time) ([]string, error) {
+	list, err := collect(ctx, s.reader, func(row scanner) (id string, err error) { return id, row.Scan(&id) },
+		`SELECT DISTINCT pipeline_id FROM arus_run_logs_runs WHERE started_at < ? AND dead_letters > 0`, stamp(before))
+	return list, fail(err, "find the pipelines with dead letters")
+}
 
 // Retained is how many rows Retain removed.
 type Retained struct {
@@ -18,6 +30,7 @@ type Retained struct {
 	Sessions int64 `json:"sessions"`
 	Quality  int64 `json:"quality_results"`
 	Notices  int64 `json:"notifications"`
+	Letters  int64 `json:"dead_letters"`
 }
 
 // retainStep bounds one transaction of Retain, so that runs can write in between.
@@ -36,7 +49,8 @@ func (s *Store) Retain(ctx context.Context, r Retention) (n Retained, err error)
 		{&n.Runs, r.Runs, `DELETE FROM arus_run_logs_runs WHERE id IN (SELECT id FROM arus_run_logs_runs r WHERE r.started_at < ?1 AND r.status <> 'running'
 			AND r.id <> (SELECT l.id FROM arus_run_logs_runs l WHERE l.pipeline_id = r.pipeline_id ORDER BY l.started_at DESC, l.id DESC LIMIT 1)
 			AND r.id IS NOT (SELECT l.id FROM arus_run_logs_runs l WHERE l.pipeline_id = r.pipeline_id AND l.status = 'success' ORDER BY l.started_at DESC, l.id DESC LIMIT 1)
-			AND NOT EXISTS (SELECT 1 FROM arus_state_watermarks w WHERE w.last_run_id = r.id) LIMIT ?2)`},
+			AND NOT EXISTS (SELECT 1 FROM arus_state_watermarks w WHERE w.last_run_id = r.id)
+			AND (r.dead_letters = 0 OR coalesce(r.started_at < ?4, 1) AND r.pipeline_id NOT IN (SELECT value FROM json_each(?3))) LIMIT ?2)`},
 		{&n.Notices, r.Runs, `DELETE FROM arus_state_notifications WHERE id IN (SELECT id FROM arus_state_notifications WHERE created_at < ?1 AND status <> 'queued' LIMIT ?2)`},
 		{&n.Audit, r.Audit, `DELETE FROM arus_config_audit_log WHERE id IN (SELECT id FROM arus_config_audit_log WHERE at < ?1 ORDER BY id LIMIT ?2)`},
 		{&n.Sessions, s.now(), `DELETE FROM arus_config_sessions WHERE id IN (SELECT id FROM arus_config_sessions WHERE expires_at < ?1 LIMIT ?2)`},
@@ -46,7 +60,11 @@ func (s *Store) Retain(ctx context.Context, r Retention) (n Retained, err error)
 			continue
 		}
 		for {
-			res, err := s.writer.ExecContext(ctx, step.query, stamp(step.since), retainStep)
+			args := []any{stamp(step.since), retainStep}
+			if strings.Contains(step.query, "?3") {
+				args = append(args, listJSON(r.KeepRunsOf), stamp(r.Letters))
+			}
+			res, err := s.writer.ExecContext(ctx, step.query, args...)
 			if err != nil {
 				return n, fail(err, "remove what is no longer kept")
 			}

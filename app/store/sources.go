@@ -51,12 +51,17 @@ func (s *Store) UpdateSource(ctx context.Context, src *model.Source) error {
 	if err != nil {
 		return fail(err, "update source %q", row.Name)
 	}
-	err = s.writer.QueryRowContext(ctx, `UPDATE arus_config_sources SET name = ?, type = ?, host = ?, port = ?, database = ?,
+	err = s.write(ctx, func(tx *transaction) error {
+		if err := renamedRaw(ctx, tx, row.ID, row.Name); err != nil {
+			return err
+		}
+		return tx.QueryRowContext(ctx, `UPDATE arus_config_sources SET name = ?, type = ?, host = ?, port = ?, database = ?,
 		username = ?, password_enc = ?, ssl = ?, uri = ?, auth_source = ?, sync_method = ?, table_include = ?, table_exclude = ?,
 		schema_include = ?, status = ?, last_tested = ?, last_error = ?, options = ?, updated_at = ? WHERE id = ? RETURNING created_at`,
-		row.Name, row.Type, row.Host, row.Port, row.Database, row.Username, row.PasswordEnc, row.SSL, orNull(row.URI),
-		orNull(row.AuthSource), row.SyncMethod, listJSON(row.TableInclude), listJSON(row.TableExclude), listJSON(row.SchemaInclude),
-		row.Status, stamp(row.LastTested), orNull(row.LastError), options, stamp(row.UpdatedAt), row.ID).Scan(timeScanner{&row.CreatedAt})
+			row.Name, row.Type, row.Host, row.Port, row.Database, row.Username, row.PasswordEnc, row.SSL, orNull(row.URI),
+			orNull(row.AuthSource), row.SyncMethod, listJSON(row.TableInclude), listJSON(row.TableExclude), listJSON(row.SchemaInclude),
+			row.Status, stamp(row.LastTested), orNull(row.LastError), options, stamp(row.UpdatedAt), row.ID).Scan(timeScanner{&row.CreatedAt})
+	})
 	if err != nil {
 		return fail(err, "update source %q", row.Name)
 	}
@@ -118,7 +123,9 @@ func (s *Store) FilterSources(ctx context.Context, f EndFilter) (list []model.So
 type Use struct{ Pipelines, Tables int64 }
 
 // SourceUse returns the use of the sources that have any, by id.
-func (s *Store) SourceUse(ctx context.Context) (map[string]Use, error) { return s.use(ctx, "source_id") }
+func (s *Store) SourceUse(ctx context.Context) (map[string]Use, error) {
+	return s.use(ctx, "source_id")
+}
 
 // DestinationUse returns the use of the destinations that have any, by id.
 func (s *Store) DestinationUse(ctx context.Context) (map[string]Use, error) {

@@ -91,6 +91,8 @@ func eventNames(e control.Event) []string {
 		return []string{"run-" + data.RunID, "pipeline-" + data.PipelineID}
 	case control.ConfigChange:
 		return []string{"config"}
+	case control.AlertEvent:
+		return []string{"alerts"}
 	}
 	return nil
 }
