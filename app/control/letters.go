@@ -74,6 +74,18 @@ func (s *Service) ListLetters(ctx context.Context, f LetterFilter) ([]engine.Let
 	return append([]engine.Letter{}, list[min(offset, len(list)):]...), total, nil
 }
 
+// EachLetter hands over every dead letter that the filter selects, in no order.
+func (s *Service) EachLetter(ctx context.Context, f LetterFilter, visit func(engine.Letter) error) error {
+	if err := s.may(ctx, auth.ReadRows); err != nil {
+		return err
+	}
+	_, dst, which, err := s.letters(ctx, f)
+	if err != nil {
+		return err
+	}
+	return s.readLetters(ctx, dst, which, visit)
+}
+
 func (s *Service) readLetters(ctx context.Context, dst model.Destination, which engine.Letters, visit func(engine.Letter) error) error {
 	back, err := s.readDestination(ctx, dst)
 	if err != nil {

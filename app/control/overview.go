@@ -182,6 +182,14 @@ func (s *Service) Flows(ctx context.Context, pipeline string) ([]Flow, error) {
 	return flows, nil
 }
 
+// Flow gives the data flow of one pipeline.
+func (s *Service) Flow(ctx context.Context, v Overview) (Flow, error) {
+	if err := s.may(ctx, auth.Read); err != nil {
+		return Flow{}, err
+	}
+	return s.flow(ctx, v)
+}
+
 func (s *Service) flow(ctx context.Context, v Overview) (Flow, error) {
 	src, err := s.Store.GetSource(ctx, v.SourceID)
 	if err != nil {

@@ -292,7 +292,9 @@ func (s *Service) begin(ctx context.Context, x *execution) (Started, error) {
 
 // execute runs a job and tells the listeners.
 func (s *Service) execute(x *execution) (engine.Report, error) {
+	watch := newPhases(s.Now)
 	e := s.engine(func(ev engine.Event) {
+		watch.see(ev)
 		if x.progress != nil {
 			x.progress(ev)
 		}
@@ -302,7 +304,7 @@ func (s *Service) execute(x *execution) (engine.Report, error) {
 	})
 	s.followTables(x.ctx, x)
 	event := RunEvent{RunID: x.id, PipelineID: x.pipeline.ID, PipelineName: x.pipeline.Name, Trigger: x.trigger, Status: model.RunRunning}
-	e.State = runState{state: state{s.Store}, id: x.id, user: x.user, started: func() { s.Events.Emit(Event{Type: RunStarted, Data: event}) }}
+	e.State = runState{state: state{s.Store}, id: x.id, user: x.user, phases: watch, started: func() { s.Events.Emit(Event{Type: RunStarted, Data: event}) }}
 	report, err := e.Run(x.ctx, x.job)
 	event.Status, event.RowsSynced, event.DurationMS, event.Report = report.Status, report.RowsLoaded, report.DurationMS, &report
 	event.Error = report.Error
@@ -323,7 +325,20 @@ func (s *Service) execute(x *execution) (engine.Report, error) {
 type runState struct {
 	state
 	id, user string
+	phases   *phases
 	started  func()
+}
+
+// SaveTableStat records the figures of a table with its phases.
+func (s runState) SaveTableStat(ctx context.Context, stat *model.RunTableStat) error {
+	s.phases.fill(stat)
+	return s.state.SaveTableStat(ctx, stat)
+}
+
+// Checkpoint does so together with a watermark.
+func (s runState) Checkpoint(ctx context.Context, w *model.Watermark, stat *model.RunTableStat) error {
+	s.phases.fill(stat)
+	return s.state.Checkpoint(ctx, w, stat)
 }
 
 // StartRun records the start.

@@ -171,6 +171,19 @@ func (s *Service) GetRun(ctx context.Context, id string) (model.Run, error) {
 	return run, err
 }
 
+// LastGood gives the newest successful run of the same pipeline before a run,
+// with its tables.
+func (s *Service) LastGood(ctx context.Context, run model.Run) (model.Run, error) {
+	if err := s.may(ctx, auth.Read); err != nil {
+		return model.Run{}, err
+	}
+	good, err := s.Store.SuccessBefore(ctx, run.PipelineID, run.StartedAt)
+	if err != nil {
+		return model.Run{}, err
+	}
+	return s.Store.GetRun(ctx, good.ID)
+}
+
 // RunLogs gives log lines of a run after the line with id after.
 func (s *Service) RunLogs(ctx context.Context, runID string, after int64, limit int) ([]model.RunLog, error) {
 	if err := s.may(ctx, auth.Read); err != nil {

@@ -111,6 +111,16 @@ type RunTableStat struct {
 	WatermarkAfter      string    `json:"watermark_after,omitempty"`
 	DurationMS          int64     `json:"duration_ms"`
 	ErrorMessage        string    `json:"error_message,omitempty"`
+
+	StartedAt time.Time    `json:"started_at,omitzero"` // zero: not known
+	Phases    []TablePhase `json:"phases,omitempty"`    // in their order
+}
+
+// TablePhase is a stretch of the time that a run spent on a table.
+type TablePhase struct {
+	Phase string `json:"phase"` // of the engine
+	AtMS  int64  `json:"at_ms"` // since the table's start
+	MS    int64  `json:"ms"`
 }
 
 // LogLevel is the weight of a run's log line.

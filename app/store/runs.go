@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
+	"time"
 
 	"arus/app/model"
 )
@@ -19,13 +21,14 @@ func scanRun(row scanner) (model.Run, error) {
 }
 
 const statColumns = `id, run_id, table_name, target, status, mode, load_mode, rows_extracted, rows_loaded_raw,
-	rows_loaded_analytics, rows_filtered, rows_failed, rows_deleted, watermark_before, watermark_after, duration_ms, error_message`
+	rows_loaded_analytics, rows_filtered, rows_failed, rows_deleted, watermark_before, watermark_after, duration_ms, error_message, started_at, phases`
 
 func scanTableStat(row scanner) (model.RunTableStat, error) {
 	var t model.RunTableStat
 	err := row.Scan(&t.ID, null(&t.RunID, ""), &t.TableName, null(&t.Target, ""), &t.Status, null(&t.Mode, ""), null(&t.LoadMode, ""),
 		null(&t.RowsExtracted, 0), null(&t.RowsLoadedRaw, 0), null(&t.RowsLoadedAnalytics, 0), &t.RowsFiltered, null(&t.RowsFailed, 0), &t.RowsDeleted,
-		null(&t.WatermarkBefore, ""), null(&t.WatermarkAfter, ""), null(&t.DurationMS, 0), null(&t.ErrorMessage, ""))
+		null(&t.WatermarkBefore, ""), null(&t.WatermarkAfter, ""), null(&t.DurationMS, 0), null(&t.ErrorMessage, ""),
+		timeScanner{&t.StartedAt}, jsonScanner{&t.Phases})
 	return t, err
 }
 
@@ -243,16 +246,25 @@ func saveTableStat(ctx context.Context, tx *transaction, t *model.RunTableStat) 
 	if t.Status == "" {
 		t.Status = model.RunRunning
 	}
+	var phases any
+	if len(t.Phases) > 0 {
+		text, err := json.Marshal(t.Phases)
+		if err != nil {
+			return err
+		}
+		phases = string(text)
+	}
 	_, err := tx.ExecContext(ctx, `INSERT INTO arus_run_logs_run_table_stats (`+statColumns+`)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET target = excluded.target, status = excluded.status, mode = excluded.mode,
 			load_mode = excluded.load_mode, rows_extracted = excluded.rows_extracted, rows_loaded_raw = excluded.rows_loaded_raw,
 			rows_loaded_analytics = excluded.rows_loaded_analytics, rows_filtered = excluded.rows_filtered,
 			rows_failed = excluded.rows_failed, rows_deleted = excluded.rows_deleted, watermark_before = excluded.watermark_before, watermark_after = excluded.watermark_after,
-			duration_ms = excluded.duration_ms, error_message = excluded.error_message`,
+			duration_ms = excluded.duration_ms, error_message = excluded.error_message,
+			started_at = excluded.started_at, phases = excluded.phases`,
 		t.ID, t.RunID, t.TableName, orNull(t.Target), t.Status, orNull(t.Mode), orNull(t.LoadMode), t.RowsExtracted, t.RowsLoadedRaw,
 		t.RowsLoadedAnalytics, t.RowsFiltered, t.RowsFailed, t.RowsDeleted, orNull(t.WatermarkBefore), orNull(t.WatermarkAfter), t.DurationMS,
-		orNull(t.ErrorMessage))
+		orNull(t.ErrorMessage), stamp(t.StartedAt), phases)
 	return err
 }
 
@@ -267,6 +279,14 @@ func (s *Store) StartTables(ctx context.Context, starts []model.RunTableStat) er
 		}
 		return nil
 	}), "save the beginning of tables")
+}
+
+// SuccessBefore returns the newest run of a pipeline that copied its tables with success and began before a time, ErrNotFound
+// when none has.
+func (s *Store) SuccessBefore(ctx context.Context, pipelineID string, before time.Time) (model.Run, error) {
+	run, err := scanRun(s.reader.QueryRowContext(ctx, `SELECT `+runColumns+` FROM arus_run_logs_runs
+		WHERE pipeline_id = ? AND status = 'success' AND work = 'copy' AND started_at < ? ORDER BY started_at DESC LIMIT 1`, pipelineID, stamp(before)))
+	return run, fail(err, "get the last success of pipeline %s", pipelineID)
 }
 
 // LatestSuccess returns the newest run of a pipeline that copied its tables with success, ErrNotFound when none has.

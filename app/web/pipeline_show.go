@@ -18,6 +18,7 @@ func pipelineTabs() []struct{ label, path string } {
 		{"Quality", "/quality"},
 		{"Schema changes", "/schema-changes"},
 		{"Watermarks", "/watermarks"},
+		{"Notifications", "/notifications"},
 		{"Settings", "/settings"},
 	}
 }

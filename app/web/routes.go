@@ -75,6 +75,8 @@ func routes() []route {
 		{"GET", "/destinations/{id}/delete", auth.EditDestinations, destinationDeletePage},
 		{"POST", "/destinations/{id}/delete", auth.EditDestinations, destinationDelete},
 
+		{"GET", "/graph", auth.Read, graphShow},
+
 		{"GET", "/pipelines", auth.Read, pipelineList},
 		{"POST", "/pipelines/bulk", auth.RunPipelines, pipelineBulk},
 		{"GET", "/pipelines/new", auth.EditPipelines, pipelineNewPage},
@@ -107,6 +109,9 @@ func routes() []route {
 		{"POST", "/pipelines/{id}/settings", auth.EditPipelines, pipelineSettings},
 		{"GET", "/pipelines/{id}/dead-letters", auth.ReadRows, letterList},
 		{"POST", "/pipelines/{id}/dead-letters", auth.EditDeadLetters, letterDecide},
+		{"GET", "/pipelines/{id}/dead-letters/export", auth.ReadRows, letterExport},
+		{"GET", "/pipelines/{id}/notifications", auth.Read, linkList},
+		{"POST", "/pipelines/{id}/notifications", auth.EditNotifications, linkChange},
 		{"GET", "/pipelines/{id}/quality", auth.Read, qualityList},
 		{"GET", "/pipelines/{id}/schema-changes", auth.Read, changeList},
 		{"POST", "/pipelines/{id}/schema-changes/{change}/apply", auth.EditPipelines, changeApply},
@@ -118,6 +123,7 @@ func routes() []route {
 		{"GET", "/runs", auth.Read, runList},
 		{"GET", "/runs/{id}", auth.Read, runShow},
 		{"GET", "/runs/{id}/log", auth.Read, runLogSave},
+		{"GET", "/runs/{id}/compare", auth.Read, runCompare},
 		{"GET", "/runs/{id}/cancel", auth.RunPipelines, runCancelPage},
 		{"POST", "/runs/{id}/cancel", auth.RunPipelines, runCancel},
 		{"POST", "/runs/{id}/retry", auth.RunPipelines, runRetry},

@@ -63,9 +63,10 @@ func (v *visit) runView(run model.Run, p model.Pipeline) pages.RunView {
 	for _, t := range v.board.progress(run.ID) {
 		live[t.Table] = t
 	}
-	var longest int64
+	var longest, took int64
 	for _, t := range run.Tables {
 		longest = max(longest, t.DurationMS)
+		took = max(took, run.DurationMS, t.StartedAt.Sub(run.StartedAt).Milliseconds()+t.DurationMS)
 	}
 	for _, t := range run.Tables {
 		row := pages.TableOfRun{
@@ -73,6 +74,7 @@ func (v *visit) runView(run model.Run, p model.Pipeline) pages.RunView {
 			Read: t.RowsExtracted, Loaded: max(t.RowsLoadedAnalytics, t.RowsLoadedRaw), Filtered: t.RowsFiltered, Failed: t.RowsFailed, Deleted: t.RowsDeleted,
 			Took: time.Duration(t.DurationMS) * time.Millisecond, Share: max(1, components.Percent(t.DurationMS, longest)),
 		}
+		row.Bars, row.Phases = timeline(run, t, took)
 		if now, ok := live[t.TableName]; ok && !t.Status.Final() {
 			row = v.progressRow(row, now)
 		}
@@ -90,11 +92,43 @@ func (v *visit) runView(run model.Run, p model.Pipeline) pages.RunView {
 	if view.Active {
 		view.Read = max(view.Read, view.Rows)
 	}
+	view.Compare = run.Status.Final() && run.Status != model.RunSkipped && run.Work == model.WorkCopy
 	if run.Status == model.RunFailed {
 		f := v.runFailure(run, p)
 		view.Failure = &f
 	}
 	return view
+}
+
+// timeline places the phases of a table on the time of its run, in thousandths,
+// and says them in words.
+func timeline(run model.Run, t model.RunTableStat, took int64) (bars []pages.Bar, said string) {
+	if t.StartedAt.IsZero() || took <= 0 {
+		return nil, ""
+	}
+	begin := max(0, t.StartedAt.Sub(run.StartedAt).Milliseconds())
+	sums, order := map[string]int64{}, []string{}
+	end := int64(0)
+	add := func(phase string, at, ms int64) {
+		x := min(998, (begin+at)*1000/took)
+		bars = append(bars, pages.Bar{Phase: phase, X: int(x), Width: int(min(1000-x, max(2, ms*1000/took)))})
+		if sums[phase] == 0 {
+			order = append(order, phase)
+		}
+		sums[phase] += max(1, ms)
+		end = at + ms
+	}
+	for _, p := range t.Phases {
+		add(p.Phase, p.AtMS, p.MS)
+	}
+	if rest := t.DurationMS - end; rest > 0 && t.Status.Final() {
+		add("follow", end, rest)
+	}
+	words := make([]string, len(order))
+	for i, phase := range order {
+		words[i] = phaseWords(engine.Phase(phase)) + " " + components.Milliseconds(sums[phase])
+	}
+	return bars, strings.Join(words, ", ")
 }
 
 // progressRow is a table that is being copied.
@@ -127,6 +161,8 @@ func phaseWords(p engine.Phase) string {
 		return "waiting to try again"
 	case engine.PhaseDone:
 		return "done"
+	case "follow":
+		return "checking"
 	}
 	return string(p)
 }

@@ -71,4 +71,3 @@ func scriptDelete(v *visit) error {
 	}
 	return v.done("/pipelines/"+v.path("id")+"/scripts", "The script is deleted.")
 }
-

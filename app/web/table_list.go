@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"net/http"
-	"slices"
+	"net/url"
 	"strings"
 
 	"arus/app/control"
@@ -14,9 +14,9 @@ import (
 )
 
 // tableList are the tables of a pipeline.
-func tableList(v *visit) error { return v.tables(http.StatusOK, v.query("q"), components.Form{}) }
+func tableList(v *visit) error { return v.tables(http.StatusOK, v.list(), components.Form{}) }
 
-func (v *visit) tables(status int, query string, f components.Form) error {
+func (v *visit) tables(status int, list components.List, f components.Form) error {
 	o, err := v.Control.Overview(v.ctx, v.path("id"))
 	if err != nil {
 		return err
@@ -34,11 +34,11 @@ func (v *visit) tables(status int, query string, f components.Form) error {
 		values[m.SourceTable] = m
 	}
 	head, surround := v.pipelineHead(o, "/tables")
-	view := pages.TablesView{Head: head, Form: f, Query: query}
-	for _, t := range o.Tables {
-		if !strings.Contains(strings.ToLower(t.Key()), strings.ToLower(query)) {
-			continue
-		}
+	view := pages.TablesView{Head: head, Form: f, Query: list.Query.Encode(), All: len(o.Tables)}
+	matching := matchingTables(o.Pipeline, list.Filter)
+	list.Total = len(matching)
+	for _, i := range matching[min(list.Offset(), len(matching)):min(list.Offset()+list.Size, len(matching))] {
+		t := o.Tables[i]
 		mark := values[t.Key()]
 		row := pages.TableRow{
 			Key: t.Key(), Target: targets[t.Key()] + "." + cmp.Or(t.TargetTable, t.SourceTable), Mode: string(t.SyncMode), Load: string(t.LoadMode), Watermark: t.WatermarkColumn,
@@ -49,7 +49,20 @@ func (v *visit) tables(status int, query string, f components.Form) error {
 		}
 		view.Tables = append(view.Tables, row)
 	}
+	view.List = list
 	return v.showAs(status, surround, pages.PipelineTables(view))
+}
+
+// matchingTables are the places of the tables that the filters select.
+func matchingTables(p model.Pipeline, filter func(string) string) []int {
+	text, mode, copied := strings.ToLower(strings.TrimSpace(filter("q"))), filter("mode"), filter("copied")
+	var list []int
+	for i, t := range p.Tables {
+		if strings.Contains(strings.ToLower(t.Key()), text) && (mode == "" || mode == string(t.SyncMode)) && (copied == "" || (copied == "yes") == t.Enabled) {
+			list = append(list, i)
+		}
+	}
+	return list
 }
 
 // stepCount is how many steps a table has.
@@ -61,14 +74,25 @@ func stepCount(config model.JSON) int {
 	return len(list)
 }
 
-// tableChange changes the tables that were ticked.
+// tableChange changes the tables that were ticked, or all that the filters
+// select.
 func tableChange(v *visit) error {
 	p, err := v.Control.Pipeline(v.ctx, v.path("id"))
 	if err != nil {
 		return err
 	}
-	picked := v.r.PostForm["table"]
-	refuse := func(f components.Form) error { return v.tables(http.StatusUnprocessableEntity, v.value("q"), f) }
+	at := &url.URL{Path: "/pipelines/" + p.ID + "/tables", RawQuery: v.value("list")}
+	list := components.NewList(at)
+	refuse := func(f components.Form) error { return v.tables(http.StatusUnprocessableEntity, list, f) }
+	picked := map[string]bool{}
+	for _, key := range v.r.PostForm["table"] {
+		picked[key] = true
+	}
+	if v.checked("matching") {
+		for _, i := range matchingTables(p, list.Filter) {
+			picked[p.Tables[i].Key()] = true
+		}
+	}
 	if len(picked) == 0 {
 		return refuse(components.Form{Values: v.r.PostForm, Message: "No table is ticked."})
 	}
@@ -77,7 +101,7 @@ func tableChange(v *visit) error {
 	}
 	choices := choicesOf(p)
 	for i, t := range p.Tables {
-		if slices.Contains(picked, t.Key()) {
+		if picked[t.Key()] {
 			v.tableChoice(&choices[i])
 		}
 	}
@@ -88,7 +112,7 @@ func tableChange(v *visit) error {
 		}
 		return refuse(f)
 	}
-	return v.done("/pipelines/"+p.ID+"/tables", components.Plural(len(picked), "table")+" changed.")
+	return v.done(at.RequestURI(), components.Plural(len(picked), "table")+" changed.")
 }
 
 // unset takes a field back to what is found by itself.

@@ -250,6 +250,13 @@
   });
   doc.addEventListener("htmx:sendError", function () { toast("warning", "Arus does not answer. It is tried again."); });
 
+  // A button that fills a field in.
+  on("click", "[data-fill]", function (e, el) {
+    var field = doc.getElementById(el.dataset.fill);
+    field.value = el.dataset.value;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+
   // Rows of fields: there is always an empty one to go on in.
   on("input", "[data-rows] input", function (e, el) {
     var row = el.parentElement, box = row.parentElement;

@@ -1,0 +1,8 @@
+-- +goose Up
+
+-- When a run came to a table, and how long each phase of it took: a JSON list of {"phase", "at_ms", "ms"}.
+ALTER TABLE arus_run_logs_run_table_stats ADD COLUMN started_at TEXT;
+ALTER TABLE arus_run_logs_run_table_stats ADD COLUMN phases TEXT CHECK (phases IS NULL OR json_valid(phases));
+
+-- The last good run before another one.
+CREATE INDEX arus_run_logs_runs_good ON arus_run_logs_runs (pipeline_id, started_at DESC) WHERE status = 'success';
