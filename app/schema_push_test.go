@@ -91,7 +91,7 @@ func TestTablesArePushedToServers(t *testing.T) {
 				"INSERT INTO trips VALUES (5, 60, 1, 'new', '2026-01-03')")
 			run()
 			same("after a merge")
-			if got := to.read(t, "SELECT count(*) FROM "+to.name("trips")+" WHERE n = 5"); fmt.Sprint(got) != "[53]" {
+			if got := to.read(t, "SELECT count(*) FROM "+to.name("trips")+" WHERE n = 5"); len(got) != 1 || !strings.Contains(got[0], "53") {
 				t.Errorf("rows with the default: %v", got)
 			}
 

@@ -197,6 +197,9 @@ func (d *db) session() ch.Settings {
 	if d.version.atLeast(21, 11) {
 		settings["async_insert"] = 0 // an insert is done when the server says so
 	}
+	if d.version.atLeast(20, 1) {
+		settings["max_partitions_per_insert_block"] = 0 // a declared fact table has one for each day
+	}
 	if d.cluster != "" {
 		settings["insert_deduplicate"] = 0 // equal blocks are rows that are equal, not repetitions
 	}
