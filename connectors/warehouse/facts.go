@@ -19,7 +19,7 @@ import (
 func (l *load) writeFacts(ctx context.Context, arrays []arrow.Array, rows int) error {
 	if !l.bulk {
 		var refused error
-		err := l.txn.merge(ctx, change{arrays: arrays, rows: rows}, func(_ int, o outcome) {
+		err := l.txn.merge(ctx, change{arrays: arrays, rows: rows, whole: l.covers}, func(_ int, o outcome) {
 			if o == refusedTime && refused == nil {
 				refused = l.errTime()
 			}

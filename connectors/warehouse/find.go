@@ -132,9 +132,9 @@ func (v *View) eachKey(ctx context.Context, p *part, row func(row int64, key []b
 	})
 }
 
-// fetch reads whole rows of the state's parts, as cells; the rows of a part
-// ascend. The cells are good for the call.
-func (x *txn) fetch(ctx context.Context, at []found, row func(f found, cells []cell) error) error {
+// fetch reads columns of rows of the state's parts, as cells by column ID; the rows
+// of a part ascend. The cells are good for the call.
+func (x *txn) fetch(ctx context.Context, at []found, ids []int, row func(f found, cells []cell) error) error {
 	v := x.reading()
 	defer v.closeFiles()
 	for len(at) > 0 {
@@ -147,7 +147,7 @@ func (x *txn) fetch(ctx context.Context, at []found, row func(f found, cells []c
 				ranges = append(ranges, segment.Range{From: at[n].row, To: at[n].row + 1})
 			}
 		}
-		if err := v.fetchPart(ctx, p, ranges, at[:n], row); err != nil {
+		if err := v.fetchPart(ctx, p, ranges, at[:n], ids, row); err != nil {
 			return err
 		}
 		at = at[n:]
@@ -155,7 +155,7 @@ func (x *txn) fetch(ctx context.Context, at []found, row func(f found, cells []c
 	return nil
 }
 
-func (v *View) fetchPart(ctx context.Context, p *part, ranges []segment.Range, at []found, row func(f found, cells []cell) error) error {
+func (v *View) fetchPart(ctx context.Context, p *part, ranges []segment.Range, at []found, ids []int, row func(f found, cells []cell) error) error {
 	if err := v.pinPart(p); err != nil {
 		return err
 	}
@@ -163,8 +163,8 @@ func (v *View) fetchPart(ctx context.Context, p *part, ranges []segment.Range, a
 	state := *v.state
 	state.parts = []*part{p}
 	only.state = &state
-	_, ids := v.layout.segmentColumns()
 	cells := make([]cell, len(v.layout.columns))
+	room := make([]cell, len(v.layout.columns))
 	n := 0
 	err := only.Each(ctx, ScanRequest{Columns: ids, Stored: true, NoLive: true, Limits: limits(keyBatch), Ranges: func(int) []segment.Range { return ranges }}, func(batch arrow.RecordBatch) error {
 		defer batch.Release()
@@ -178,7 +178,10 @@ func (v *View) fetchPart(ctx context.Context, p *part, ranges []segment.Range, a
 		for i := range int(batch.NumRows()) {
 			for c, id := range ids {
 				if cells[id] = nil; !batch.Column(c).IsNull(i) {
-					cells[id] = puts[c](make(cell, 0, 16), i)
+					if room[id] = puts[c](room[id][:0], i); room[id] == nil {
+						room[id] = cell{}
+					}
+					cells[id] = room[id]
 				}
 			}
 			if err := row(at[n], cells); err != nil {

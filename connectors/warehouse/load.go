@@ -1,6 +1,7 @@
 package warehouse
 
 import (
+	"bytes"
 	"context"
 	"database/sql/driver"
 	"errors"
@@ -268,7 +269,7 @@ func (l *load) hideOlder(ctx context.Context, p *part, w *partWriter) error {
 		return err
 	}
 	if len(same) > 0 {
-		if err := l.txn.fetch(ctx, same, func(f found, cells []cell) error {
+		if err := l.txn.fetch(ctx, same, []int{0}, func(f found, cells []cell) error {
 			if int64(natural(cells[0])) != w.times[f.key] {
 				return l.errTime()
 			}
@@ -288,8 +289,8 @@ func (l *load) hideLive(ctx context.Context, w *partWriter) error {
 		return err
 	}
 	var gone [][]byte
-	err = l.txn.conn.Each(ctx, "SELECT k, t FROM rows", nil, func(row []driver.Value) error {
-		key := blob(row[0])
+	err = l.txn.conn.Each(ctx, "SELECT k, t FROM rows WHERE k BETWEEN ? AND ?", []driver.Value{w.part.lo, w.part.hi}, func(row []driver.Value) error {
+		key, _ := row[0].([]byte)
 		i, ok := w.set.find(l.txn.layout.keyer.key(key))
 		if !ok {
 			return nil
@@ -299,7 +300,7 @@ func (l *load) hideLive(ctx context.Context, w *partWriter) error {
 				return l.errTime()
 			}
 		}
-		gone = append(gone, key)
+		gone = append(gone, bytes.Clone(key))
 		return nil
 	})
 	if err != nil {

@@ -295,7 +295,7 @@ func (l *retainLoad) eachGone(ctx context.Context, gone []goneRows, live [][]byt
 			for i, r := range some {
 				at[i] = found{part: g.part, row: r}
 			}
-			if err := l.txn.fetch(ctx, at, func(f found, cells []cell) error { return row(f, nil, cells) }); err != nil {
+			if err := l.txn.fetch(ctx, at, l.txn.layout.liveIDs(), func(f found, cells []cell) error { return row(f, nil, cells) }); err != nil {
 				return err
 			}
 		}

@@ -25,6 +25,9 @@ type change struct {
 	arrival int64
 	// defaults gives new rows the defaults of columns that are null, too.
 	defaults bool
+	// whole says that rows bring all columns, and that nobody asks which of them
+	// were there: nothing is read of the rows that they replace but their time.
+	whole bool
 }
 
 // outcome is what became of one row of a change.
@@ -49,6 +52,9 @@ func (x *txn) merge(ctx context.Context, c change, done func(row int, o outcome)
 	w, err := x.layout.newRowWriter(c.arrays)
 	if err != nil {
 		return err
+	}
+	if c.whole {
+		return x.replace(ctx, c, keyOf, w, done)
 	}
 	m := &merger{txn: x, change: c, cells: make([]cell, len(x.layout.columns)), old: make([]cell, len(x.layout.columns)), puts: w.put}
 	if m.stored, err = m.lookup(ctx, keyOf); err != nil {
@@ -90,39 +96,109 @@ type merger struct {
 	arena  []byte
 }
 
-// lookup finds the rows of the files whose keys the change has.
-func (m *merger) lookup(ctx context.Context, keyOf orderer) (map[rowKey]archivedRow, error) {
-	if len(m.parts) == 0 || m.layout.hidden() {
-		return nil, nil
+// hits finds the rows of the files whose keys rows of a change have: of each part
+// ascending, with the last row of the change that has the key.
+func (x *txn) hits(ctx context.Context, rows int, keyOf orderer) (*keySet, []found, error) {
+	if len(x.parts) == 0 || x.layout.hidden() {
+		return nil, nil, nil
 	}
-	var set keySet
+	set := &keySet{keys: make([]rowKey, 0, rows)}
 	var key, lo, hi []byte
-	for i := range m.rows {
+	for i := range rows {
 		key = keyOf(key[:0], i)
 		if i == 0 || bytes.Compare(key, lo) < 0 {
-			lo = bytes.Clone(key)
+			lo = append(lo[:0], key...)
 		}
 		if i == 0 || bytes.Compare(key, hi) > 0 {
 			hi = append(hi[:0], key...)
 		}
-		set.add(m.layout.keyer.key(key))
+		set.add(x.layout.keyer.key(key))
 	}
 	var hits []found
-	if err := m.find(ctx, &set, lo, hi, m.parts, func(f found) error {
+	err := x.find(ctx, set, lo, hi, x.parts, func(f found) error {
 		hits = append(hits, f)
 		return nil
-	}); err != nil {
-		return nil, err
-	}
+	})
 	slices.SortFunc(hits, func(a, b found) int {
 		return cmp.Or(cmp.Compare(a.part.id, b.part.id), cmp.Compare(a.row, b.row))
 	})
+	return set, hits, err
+}
+
+// lookup finds the rows of the files whose keys the change has.
+func (m *merger) lookup(ctx context.Context, keyOf orderer) (map[rowKey]archivedRow, error) {
+	set, hits, err := m.hits(ctx, m.rows, keyOf)
+	if err != nil || len(hits) == 0 {
+		return nil, err
+	}
 	stored := make(map[rowKey]archivedRow, len(hits))
-	err := m.fetch(ctx, hits, func(f found, cells []cell) error {
+	err = m.fetch(ctx, hits, m.layout.liveIDs(), func(f found, cells []cell) error {
 		stored[set.keys[f.key]] = archivedRow{f, m.layout.joinRow(nil, cells)}
 		return nil
 	})
 	return stored, err
+}
+
+// replace puts whole rows into the live table, in place of those of their keys.
+// A fact whose key has a row of another time is refused.
+func (x *txn) replace(ctx context.Context, c change, keyOf orderer, w *rowWriter, done func(row int, o outcome)) error {
+	set, hits, err := x.hits(ctx, c.rows, keyOf)
+	if err != nil {
+		return err
+	}
+	hitOf := make([]int32, c.rows) // by the last row of a key: its hit plus one
+	times := make([]int64, len(hits))
+	for n, f := range hits {
+		hitOf[f.key] = int32(n + 1)
+	}
+	if x.layout.isFact() {
+		n := 0
+		if err := x.fetch(ctx, hits, []int{0}, func(_ found, cells []cell) error {
+			times[n] = -1
+			if cells[0] != nil {
+				times[n] = int64(natural(cells[0]))
+			}
+			n++
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	put, err := x.conn.Prepare(ctx, "INSERT INTO rows VALUES (?, ?, ?) ON CONFLICT (k) DO UPDATE SET t = excluded.t, v = excluded.v WHERE t IS excluded.t", 3)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = put.Close() }()
+	var key, row []byte
+	for i := range c.rows {
+		key = keyOf(key[:0], i)
+		var t driver.Value
+		hit := -1
+		if set != nil && len(hits) > 0 {
+			last, _ := set.find(set.keys[i])
+			hit = int(hitOf[last]) - 1
+		}
+		if x.layout.isFact() {
+			at := timeOf(c.arrays[0], i)
+			if t = at; hit >= 0 && times[hit] != at {
+				done(i, refusedTime)
+				continue
+			}
+		}
+		row = w.append(row[:0], i)
+		put.Set(0, key)
+		put.Set(1, t)
+		put.Set(2, row)
+		switch n, err := put.Changed(ctx); {
+		case err != nil:
+			return err
+		case n == 0:
+			done(i, refusedTime)
+		case hit >= 0:
+			x.mark(hits[hit].part, hits[hit].row)
+		}
+	}
+	return nil
 }
 
 // row merges one row.

@@ -283,6 +283,18 @@ func (s *Stmt) Exec(ctx context.Context) error {
 	return err
 }
 
+// Changed is Exec that says how many rows the statement changed.
+func (s *Stmt) Changed(ctx context.Context) (int64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	result, err := s.stmt.(driver.StmtExecContext).ExecContext(context.WithoutCancel(ctx), s.args)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 // Close frees the statement.
 func (s *Stmt) Close() error { return s.stmt.Close() }
 
