@@ -64,5 +64,13 @@ func TestSoftDeletesOnRealServers(t *testing.T) {
 		s.from.exec(t, "UPDATE orders SET deleted_at = NULL, updated_at = '2026-03-04 00:00:00' WHERE id = 3")
 		s.run(t)
 		s.targetIs(t, "x.id", `"2" `, `"3" `, `"4" `, `"5" `)
+		// A row whose time is still to come stays, and does not hold up the deletion of another.
+		s.from.exec(t, "UPDATE orders SET deleted_at = '2037-01-01 00:00:00' WHERE id = 5", "UPDATE orders SET deleted_at = '2026-03-05 00:00:00' WHERE id = 3")
+		s.run(t)
+		s.targetIs(t, "x.id", `"2" `, `"4" `, `"5" `)
+		// Its time has come by the source's own clock, which wrote the watermark.
+		s.from.exec(t, "UPDATE orders SET updated_at = '2037-01-02 00:00:00' WHERE id = 2")
+		s.run(t)
+		s.targetIs(t, "x.id", `"2" `, `"4" `)
 	})
 }

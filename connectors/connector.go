@@ -80,6 +80,22 @@ type Window struct {
 	// them lies within the bounds (a soft delete moves deleted_at alone). Only
 	// for reads; a load's window has none.
 	Or []string
+	// OrUpper bounds those in the place of Upper; nil = Upper does.
+	OrUpper *Bound
+}
+
+// Apart gives the window of each column alone: a row is read when it lies in one
+// of them. The first is Column's.
+func (w Window) Apart() []Window {
+	all := []Window{{Column: w.Column, Lower: w.Lower, Upper: w.Upper, Nulls: w.Nulls}}
+	upper := w.Upper
+	if w.OrUpper != nil {
+		upper = w.OrUpper
+	}
+	for _, name := range w.Or {
+		all = append(all, Window{Column: name, Lower: w.Lower, Upper: upper})
+	}
+	return all
 }
 
 // KeyRange is a stretch of a table in the order of its key, by row-value

@@ -34,6 +34,7 @@ type tableCopy struct {
 	plan        plan
 	backfill    bool // a window is read again, the watermark stays
 	window      *connectors.Window
+	due         due
 	tolerance   *tolerance
 	stat        model.RunTableStat
 	transforms  *transforms         // nil: rows are loaded as they are read
@@ -249,8 +250,8 @@ func (c *tableCopy) settle(ctx context.Context) (connectors.Table, error) {
 	return settler.Settle(ctx, c.table)
 }
 
-// known is what the stored schema tells of the source's columns. It tells
-// nothing where transforms made others of them.
+// known is what the stored schema tells of the source's columns. It tells too
+// little where transforms made others of them, or a change waits to be followed.
 func (c *tableCopy) known(ctx context.Context) (known []connectors.Column, usable bool, err error) {
 	stored, err := c.engine.State.TableSchema(ctx, c.job.Pipeline.ID, c.stat.TableName)
 	if err != nil {
@@ -259,7 +260,7 @@ func (c *tableCopy) known(ctx context.Context) (known []connectors.Column, usabl
 	if len(stored.Columns) == 0 || c.job.FullRefresh {
 		return nil, true, nil
 	}
-	if len(c.config.TransformConfig) > 0 {
+	if len(c.config.TransformConfig) > 0 || stored.Open > 0 {
 		return nil, false, nil
 	}
 	held, err := parseHeld(stored)
@@ -323,7 +324,7 @@ func (c *tableCopy) addReplaced(f *flow) {
 // fixWindow sets the read's bounds. The upper bound is the column's greatest
 // value now: rows that appear while the read goes on belong to the next run.
 func (c *tableCopy) fixWindow(ctx context.Context) (*connectors.Bound, error) {
-	c.window = nil
+	c.window, c.due = nil, dueAt(c.begun)
 	wm := c.plan.watermark
 	if wm == nil {
 		return nil, nil
@@ -354,6 +355,9 @@ func (c *tableCopy) fixWindow(ctx context.Context) (*connectors.Bound, error) {
 	}
 	from = lookBack(from, c.lookBackSeconds())
 	c.window.Lower, c.window.Upper = &from, upper
+	if len(c.window.Or) > 0 {
+		c.window.OrUpper = c.due.bound(wm.Type.Kind)
+	}
 	return upper, nil
 }
 
@@ -369,7 +373,9 @@ func (c *tableCopy) newest(ctx context.Context) (*connectors.Bound, error) {
 		if !ok {
 			continue
 		}
-		if name != c.plan.watermark.Name && c.ahead(top) {
+		if name == c.plan.watermark.Name {
+			c.due.extend(top)
+		} else if !c.settledBound(top) {
 			continue
 		}
 		if upper != nil {
@@ -463,14 +469,14 @@ func (c *tableCopy) describe(columns []connectors.Column) string {
 		return text + fmt.Sprintf(" WHERE %s IS NOT NULL", w.Column)
 	}
 	word := " WHERE "
-	for _, name := range append([]string{w.Column}, w.Or...) {
+	for _, one := range w.Apart() {
 		and := ""
 		text += word
-		if w.Lower != nil {
-			text, and = text+fmt.Sprintf("%s >= '%s'", name, w.Lower.Text), " AND "
+		if one.Lower != nil {
+			text, and = text+fmt.Sprintf("%s >= '%s'", one.Column, one.Lower.Text), " AND "
 		}
-		if w.Upper != nil {
-			text += and + fmt.Sprintf("%s <= '%s'", name, w.Upper.Text)
+		if one.Upper != nil {
+			text += and + fmt.Sprintf("%s <= '%s'", one.Column, one.Upper.Text)
 		}
 		word = " OR "
 	}

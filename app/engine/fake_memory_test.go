@@ -103,9 +103,9 @@ func inside(w *connectors.Window, r record) bool {
 	if _, ok := r[w.Column]; !ok && w.Nulls {
 		return true
 	}
-	for _, name := range append([]string{w.Column}, w.Or...) {
-		v, ok := r[name]
-		if ok && (w.Lower == nil || v >= w.Lower.Text) && (w.Upper == nil || v <= w.Upper.Text) {
+	for _, one := range w.Apart() {
+		v, ok := r[one.Column]
+		if ok && (one.Lower == nil || v >= one.Lower.Text) && (one.Upper == nil || v <= one.Upper.Text) {
 			return true
 		}
 	}

@@ -199,7 +199,7 @@ func (f *flow) deliver(ctx context.Context, p parcel) error {
 // extract reads one range of the window into the queue.
 func (f *flow) extract(ctx context.Context, r *connectors.KeyRange, queue chan<- arrow.RecordBatch) error {
 	c := f.copy
-	req := connectors.ReadRequest{Table: c.table, Columns: f.columns, Window: c.window, Range: r, Limits: f.limits}
+	req := connectors.ReadRequest{Table: c.table, Columns: f.columns, Window: c.window, Range: r, Exact: c.sampled, Limits: f.limits}
 	return c.source.Read(ctx, req, func(batch arrow.RecordBatch) error {
 		size := batchBytes(batch)
 		batch = f.take(batch)
@@ -265,7 +265,7 @@ func (c *tableCopy) loadWindow() *connectors.Window {
 		return c.window
 	}
 	w := *c.window
-	w.Or, w.Column = nil, c.madeName(w.Column)
+	w.Or, w.OrUpper, w.Column = nil, nil, c.madeName(w.Column)
 	return &w
 }
 
@@ -285,6 +285,10 @@ func (f *flow) take(batch arrow.RecordBatch) arrow.RecordBatch {
 		return batch
 	}
 	rows := int(batch.NumRows())
+	soft := -1
+	if f.copy.removes() {
+		soft = findColumn(f.columns, f.copy.config.SoftDeleteColumn)
+	}
 	var keep []int // nil: all rows so far are kept
 	for i := range rows {
 		known := f.seen.rows > 0 && f.seenEdge != nil && f.seenEdge.at(batch, i, -1)
@@ -293,6 +297,9 @@ func (f *flow) take(batch arrow.RecordBatch) arrow.RecordBatch {
 		if known || ahead {
 			var h uint64
 			h, f.print = rowPrint(f.print, batch, f.columns, i)
+			if soft >= 0 && f.copy.due.deletes(batch.Column(soft), i) {
+				h = ^h // the row is the same before and after its time has come
+			}
 			if known {
 				dropped = f.seen.has(h)
 			}
@@ -332,7 +339,7 @@ func (f *flow) sameWindow(ctx context.Context) (bool, error) {
 	}
 	found := newBoundary()
 	different := errors.New("different")
-	err := c.source.Read(ctx, connectors.ReadRequest{Table: c.table, Columns: f.columns, Window: c.window, Limits: f.limits},
+	err := c.source.Read(ctx, connectors.ReadRequest{Table: c.table, Columns: f.columns, Window: c.window, Exact: c.sampled, Limits: f.limits},
 		func(batch arrow.RecordBatch) error {
 			defer batch.Release()
 			for i := range int(batch.NumRows()) {

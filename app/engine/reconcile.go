@@ -55,18 +55,64 @@ func (c *tableCopy) alsoMoved() []string {
 	return []string{col.Name}
 }
 
-// ahead says whether a bound of a further column lies in the future: a row that
-// is to be deleted some day must not move the watermark there.
-func (c *tableCopy) ahead(b connectors.Bound) bool {
+// due is the time up to which rows that carry a time of deletion are deleted: when
+// the table's turn began, or the newest watermark where that is later, since it was written
+// by the clock that the times of deletion are of. A row whose time is still to
+// come is not deleted yet. It is read again when its time has come, without a
+// change of its own, since the window reads the soft delete column up to here.
+type due struct{ micros, days int64 }
+
+func dueAt(t time.Time) due { return due{micros: t.UnixMicro(), days: daysOf(t)} }
+
+func daysOf(t time.Time) int64 { return t.Unix() / int64((24 * time.Hour).Seconds()) }
+
+// extend moves it to a later bound.
+func (d *due) extend(b connectors.Bound) {
+	v, ok := boundInt(b)
+	if !ok || v == int64(connectors.TimestampInfinity) {
+		return
+	}
+	switch b.Kind {
+	case connectors.Date:
+		d.days = max(d.days, v)
+	case connectors.Timestamp, connectors.TimestampTZ:
+		d.micros = max(d.micros, v)
+		d.days = max(d.days, daysOf(time.UnixMicro(v)))
+	}
+}
+
+// bound is it as a value of a column.
+func (d due) bound(kind connectors.Kind) *connectors.Bound {
+	b := &connectors.Bound{Kind: kind}
+	switch kind {
+	case connectors.Date:
+		b.Text = string(connectors.AppendDate(nil, arrow.Date32(d.days)))
+	case connectors.Timestamp:
+		b.Text = string(connectors.AppendTimestamp(nil, arrow.Timestamp(d.micros), 'T'))
+	case connectors.TimestampTZ:
+		b.Text = string(connectors.AppendTimestamp(nil, arrow.Timestamp(d.micros), 'T')) + "Z"
+	default:
+		return nil
+	}
+	return b
+}
+
+// settled is how long a time of deletion lies back before it moves the watermark:
+// it may have been set beforehand, so that the source's clock, which need not be
+// this machine's, has perhaps not reached it.
+const settled = time.Minute
+
+// settledBound says whether a bound of a further column may move the watermark.
+func (c *tableCopy) settledBound(b connectors.Bound) bool {
 	v, ok := boundInt(b)
 	if !ok {
-		return false
+		return true
 	}
-	now := c.engine.Now().UTC()
+	now := c.engine.Now().UTC().Add(-settled)
 	if b.Kind == connectors.Date {
-		return v > now.Unix()/int64((24*time.Hour).Seconds())
+		return v <= daysOf(now)
 	}
-	return v > now.UnixMicro()
+	return v <= now.UnixMicro()
 }
 
 // removes says whether rows that the source marks as deleted leave the target.
@@ -74,12 +120,16 @@ func (c *tableCopy) removes() bool {
 	return c.config.SoftDelete == model.SoftDeleteRemove && c.config.SoftDeleteColumn != ""
 }
 
-// isDeleted says whether the value of a soft delete column marks row i.
-func isDeleted(arr arrow.Array, i int) bool {
+// deletes says whether the value of a soft delete column marks row i.
+func (d due) deletes(arr arrow.Array, i int) bool {
 	if arr.IsNull(i) {
 		return false
 	}
 	switch a := arr.(type) {
+	case *array.Timestamp:
+		return int64(a.Value(i)) <= d.micros
+	case *array.Date32:
+		return int64(a.Value(i)) <= d.days
 	case *array.Boolean:
 		return a.Value(i)
 	case *array.String:
@@ -109,7 +159,7 @@ func (f *flow) withoutDeleted(batch arrow.RecordBatch) arrow.RecordBatch {
 	rows := int(batch.NumRows())
 	keep := make([]int, 0, rows)
 	for i := range rows {
-		if !isDeleted(batch.Column(at), i) {
+		if !f.copy.due.deletes(batch.Column(at), i) {
 			keep = append(keep, i)
 		}
 	}
@@ -143,7 +193,7 @@ func (c *tableCopy) removeDeleted(ctx context.Context, out outcome) error {
 		at = len(keys.read) - 1
 	}
 	gone, err := c.loadKeys(ctx, connectors.LoadRequest{Mode: connectors.Remove}, keys, c.window, func(batch arrow.RecordBatch, i int) bool {
-		return isDeleted(batch.Column(at), i)
+		return c.due.deletes(batch.Column(at), i)
 	})
 	if err != nil {
 		return fmt.Errorf("remove rows that the source marks as deleted: %w", err)

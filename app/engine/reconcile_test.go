@@ -165,6 +165,52 @@ func TestADeletionInTheFutureDoesNotMoveTheWatermark(t *testing.T) {
 	b.targetIs("orders", "deleted_at=2099-01-01T00:00:00Z id=1 n=0", "id=2 n=1", "id=3 n=0", "id=4 n=0")
 }
 
+// TestADeletionInTheFutureWaitsForItsTime sets times of deletion beforehand. Such a row stays until its time, and then
+// leaves without a change of its own; deletions of now are not held up, and the watermark does not run ahead.
+func TestADeletionInTheFutureWaitsForItsTime(t *testing.T) {
+	t.Parallel()
+	table, bench := soft(model.SoftDeleteRemove)
+	b := bench(t)
+	stamp := func(d time.Duration) string { return stampText(b.now.Add(d).UnixMicro()) }
+	table.rows[0]["deleted_at"] = stamp(time.Hour)
+	table.rows[3]["deleted_at"] = "2099-01-01T00:00:00Z"
+	b.mustSucceed()
+	b.targetIs("orders", "deleted_at="+table.rows[0]["deleted_at"]+" id=1 n=0", "id=2 n=0", "id=3 n=0", "deleted_at=2099-01-01T00:00:00Z id=4 n=0")
+	// Another row is deleted now, by its column alone, beside those of the future.
+	table.rows[1]["deleted_at"] = stamp(-time.Second)
+	b.mustSucceed()
+	first := "deleted_at=" + table.rows[0]["deleted_at"] + " id=1 n=0"
+	b.targetIs("orders", first, "id=3 n=0", "deleted_at=2099-01-01T00:00:00Z id=4 n=0")
+	if r := b.mustSucceed(); r.RowsRead != 0 {
+		t.Errorf("a run with nothing new read %d rows", r.RowsRead)
+	}
+	// One is touched and deleted beforehand at once.
+	table.touch(2, 1, record{"n": "1", "deleted_at": stamp(30 * time.Minute)})
+	b.mustSucceed()
+	b.targetIs("orders", first, "deleted_at="+table.rows[2]["deleted_at"]+" id=3 n=1", "deleted_at=2099-01-01T00:00:00Z id=4 n=0")
+	b.now = b.now.Add(45 * time.Minute)
+	b.mustSucceed()
+	b.targetIs("orders", first, "deleted_at=2099-01-01T00:00:00Z id=4 n=0")
+	b.now = b.now.Add(time.Hour)
+	r := b.mustSucceed()
+	b.targetIs("orders", "deleted_at=2099-01-01T00:00:00Z id=4 n=0")
+	if r.Tables[0].RowsDeleted != 1 || r.RowsRead != r.RowsFiltered {
+		t.Errorf("%d deleted; read, loaded, filtered, dead = %v", r.Tables[0].RowsDeleted, counts(r))
+	}
+	if w := b.state.marks["orders"].Value; w > stampText(b.now.UnixMicro()) {
+		t.Errorf("the watermark %s runs ahead of %s", w, b.now)
+	}
+	// A time of deletion that is taken back in time never counted.
+	table.rows[3]["deleted_at"] = stamp(time.Minute)
+	table.touch(3, 2, nil)
+	b.mustSucceed()
+	delete(table.rows[3], "deleted_at")
+	table.touch(3, 3, nil)
+	b.now = b.now.Add(time.Hour)
+	b.mustSucceed()
+	b.targetIs("orders", "id=4 n=0")
+}
+
 func TestRestoredRowsComeBack(t *testing.T) {
 	t.Parallel()
 	table, bench := soft(model.SoftDeleteRemove)

@@ -276,12 +276,13 @@ func leftovers(schema string, target connectors.TableRef) string {
 // window's own, then those of its Or.
 func (d dialect) condition(w connectors.Window, columns ...relationColumn) (string, error) {
 	var either []string
+	windows := w.Apart()
 	for i, column := range columns {
 		var parts []string
 		for _, side := range []struct {
 			bound *connectors.Bound
 			op    string
-		}{{w.Lower, ">="}, {w.Upper, "<="}} {
+		}{{windows[i].Lower, ">="}, {windows[i].Upper, "<="}} {
 			if side.bound == nil {
 				continue
 			}

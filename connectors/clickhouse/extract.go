@@ -50,10 +50,10 @@ func (s *Source) Read(ctx context.Context, req connectors.ReadRequest, emit func
 	var where []string
 	if req.Window != nil {
 		var bounding []relationColumn
-		for _, name := range append([]string{req.Window.Column}, req.Window.Or...) {
-			c, ok := r.column(name)
+		for _, one := range req.Window.Apart() {
+			c, ok := r.column(one.Column)
 			if !ok {
-				return notThere(opRead, object, name)
+				return notThere(opRead, object, one.Column)
 			}
 			bounding = append(bounding, c)
 		}

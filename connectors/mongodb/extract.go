@@ -187,7 +187,7 @@ func (s *Source) Read(ctx context.Context, req connectors.ReadRequest, emit func
 		return invalid(errors.New("no columns are asked for"))
 	}
 	var err error
-	if q.filter, err = filter(req); err != nil {
+	if q.filter, err = filter(req, s.types()); err != nil {
 		return invalid(err)
 	}
 	if q.sort, err = order(req); err != nil {
@@ -203,13 +203,16 @@ func (s *Source) Read(ctx context.Context, req connectors.ReadRequest, emit func
 	defer d.batcher.Release()
 	err = s.scan(ctx, q, func(doc bson.Raw) error {
 		err := d.document(doc)
-		if req.Exact && (errors.Is(err, errUnfit) || len(d.appeared) > 0) {
+		if _, ok := errors.AsType[unfit](err); req.Exact && (ok || len(d.appeared) > 0) {
 			return fmt.Errorf("%w: the document with _id %s", connectors.ErrMisfit, identify(doc))
 		}
 		return err
 	})
 	if errors.Is(err, connectors.ErrMisfit) {
 		return err
+	}
+	if e, ok := errors.AsType[mongo.CommandError](err); ok && e.Code == codeNotImplemented && req.Exact && d.row == 0 && !s.fewTypes.Swap(true) {
+		return s.Read(ctx, req, emit)
 	}
 	for _, name := range d.appeared {
 		s.note(fmt.Sprintf("%s: the field %q appeared while the collection was read: it is left out until the next run", object, name))
@@ -296,12 +299,12 @@ func projection(req connectors.ReadRequest) bson.D {
 }
 
 // filter joins the conditions of the request's window and range; nil for every document.
-func filter(req connectors.ReadRequest) (bson.D, error) {
+func filter(req connectors.ReadRequest, types []bson.Type) (bson.D, error) {
 	var parts []bson.D
 	if w := req.Window; w != nil {
 		var either bson.A
 		for i, name := range append([]string{w.Column}, w.Or...) {
-			one, err := condition(req.Table, connectors.Window{Column: name, Lower: w.Lower, Upper: w.Upper, Nulls: w.Nulls && i == 0}, req.Exact)
+			one, err := condition(req.Table, connectors.Window{Column: name, Lower: w.Lower, Upper: w.Upper, Nulls: w.Nulls && i == 0}, exactly(req, types))
 			if err != nil {
 				return nil, err
 			}
@@ -329,10 +332,18 @@ func filter(req connectors.ReadRequest) (bson.D, error) {
 	return all(parts), nil
 }
 
+// exactly is the types that a server may hold, for a read that must meet them.
+func exactly(req connectors.ReadRequest, types []bson.Type) []bson.Type {
+	if req.Exact {
+		return types
+	}
+	return nil
+}
+
 // condition is a window of one column in MongoDB's terms. A range matches values of the type of
-// its bound only, which for a settled column are all. An exact one matches the values of all
-// other types too, so that the read meets them.
-func condition(table connectors.Table, w connectors.Window, exact bool) (bson.D, error) {
+// its bound only, which for a settled column are all. Values of the types given match whatever
+// the bounds, so that the read meets them.
+func condition(table connectors.Table, w connectors.Window, types []bson.Type) (bson.D, error) {
 	c, ok := table.Column(w.Column)
 	if !ok {
 		return nil, faulty("discover the collection again", "there is no field %q", w.Column)
@@ -365,8 +376,8 @@ func condition(table connectors.Table, w connectors.Window, exact bool) (bson.D,
 	if w.Nulls {
 		either = append(either, null)
 	}
-	if exact {
-		either = append(either, bson.D{{Key: c.Name, Value: bson.D{{Key: "$type", Value: otherTypes(c)}}}})
+	if len(types) > 0 {
+		either = append(either, bson.D{{Key: c.Name, Value: bson.D{{Key: "$type", Value: otherTypes(c, types)}}}})
 	}
 	if len(either) == 1 {
 		return either[0].(bson.D), nil
@@ -466,20 +477,31 @@ func typeAliases(c connectors.Column) bson.A {
 	return nil
 }
 
-// otherTypes are the numbers of the types, except null, that a range of the
-// column's values does not match. An index finds them.
-func otherTypes(c connectors.Column) bson.A {
+// types are those that values on the server may have, null apart. One that does
+// not know the rare ones holds none of them.
+func (s *Source) types() []bson.Type {
+	types := []bson.Type{
+		bson.TypeDouble, bson.TypeString, bson.TypeEmbeddedDocument, bson.TypeArray, bson.TypeBinary, bson.TypeObjectID, bson.TypeBoolean,
+		bson.TypeDateTime, bson.TypeRegex, bson.TypeInt32, bson.TypeTimestamp, bson.TypeInt64,
+	}
+	if s.fewTypes.Load() {
+		return types
+	}
+	return append(types, bson.TypeDecimal128, bson.TypeUndefined, bson.TypeDBPointer, bson.TypeJavaScript, bson.TypeSymbol, bson.TypeCodeWithScope,
+		bson.TypeMaxKey, bson.TypeMinKey)
+}
+
+// otherTypes are the numbers of those types that a range of the column's values
+// does not match. An index finds them.
+func otherTypes(c connectors.Column, types []bson.Type) bson.A {
 	own := map[string][]bson.Type{
 		"bool": {bson.TypeBoolean}, "number": {bson.TypeDouble, bson.TypeInt32, bson.TypeInt64, bson.TypeDecimal128}, "date": {bson.TypeDateTime},
 		"objectId": {bson.TypeObjectID}, "string": {bson.TypeString}, "binData": {bson.TypeBinary},
 	}[typeAliases(c)[0].(string)]
 	var others bson.A
-	for _, t := range []bson.Type{
-		bson.TypeDouble, bson.TypeString, bson.TypeEmbeddedDocument, bson.TypeArray, bson.TypeBinary, bson.TypeObjectID, bson.TypeBoolean,
-		bson.TypeDateTime, bson.TypeRegex, bson.TypeInt32, bson.TypeTimestamp, bson.TypeInt64,
-	} {
+	for _, t := range types {
 		if !slices.Contains(own, t) {
-			others = append(others, int32(t))
+			others = append(others, int32(int8(t))) // the least key is -1
 		}
 	}
 	return others

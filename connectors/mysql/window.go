@@ -19,12 +19,11 @@ func (r *reading) where(req connectors.ReadRequest) (string, error) {
 	var parts []string
 	if w := req.Window; w != nil {
 		var either []string
-		for i, name := range append([]string{w.Column}, w.Or...) {
-			n, err := r.native(name)
+		for _, one := range w.Apart() {
+			n, err := r.native(one.Column)
 			if err != nil {
 				return "", err
 			}
-			one := connectors.Window{Column: name, Lower: w.Lower, Upper: w.Upper, Nulls: w.Nulls && i == 0}
 			condition, err := windowCondition(n, n.comparison(), one)
 			if err != nil {
 				return "", invalid(n.name, "reset the table's watermark", err)

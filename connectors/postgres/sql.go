@@ -103,19 +103,19 @@ func historic(text string) string {
 // that every connector orders them alike.
 func condition(w connectors.Window) (string, error) {
 	var either []string
-	for _, name := range append([]string{w.Column}, w.Or...) {
-		column := ident(name)
+	for _, one := range w.Apart() {
+		column := ident(one.Column)
 		var parts []string
 		for _, side := range []struct {
 			bound *connectors.Bound
 			op    string
-		}{{w.Lower, ">="}, {w.Upper, "<="}} {
+		}{{one.Lower, ">="}, {one.Upper, "<="}} {
 			if side.bound == nil {
 				continue
 			}
 			value, err := boundLiteral(*side.bound)
 			if err != nil {
-				return "", fmt.Errorf("column %q: %w", name, err)
+				return "", fmt.Errorf("column %q: %w", one.Column, err)
 			}
 			left := column
 			if side.bound.Kind == connectors.Text || side.bound.Kind == connectors.Enum {

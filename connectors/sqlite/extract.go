@@ -179,12 +179,12 @@ func selectRows(r *relation, req connectors.ReadRequest) (string, []dbdriver.Val
 	var args []dbdriver.Value
 	if w := req.Window; w != nil {
 		var either []string
-		for i, name := range append([]string{w.Column}, w.Or...) {
-			col, ok := columnOf(req, name)
+		for _, one := range w.Apart() {
+			col, ok := columnOf(req, one.Column)
 			if !ok {
-				return "", nil, invalid(fmt.Errorf("there is no column %s to read by", name))
+				return "", nil, invalid(fmt.Errorf("there is no column %s to read by", one.Column))
 			}
-			where, values, err := condition(col, connectors.Window{Column: name, Lower: w.Lower, Upper: w.Upper, Nulls: w.Nulls && i == 0})
+			where, values, err := condition(col, one)
 			if err != nil {
 				return "", nil, invalid(err)
 			}

@@ -20,9 +20,9 @@ type filter struct {
 	layout  *layout
 	columns []int // that it looks at
 	window  *connectors.Window
-	watched []int  // the window's column and those beside it
-	lower   []byte // in ordered form; nil = none
-	upper   []byte
+	watched []int    // the window's column and those beside it
+	lower   [][]byte // of each, in ordered form; nil = none
+	upper   [][]byte
 	key     []int
 	from    []byte
 	to      []byte
@@ -38,19 +38,20 @@ func newFilter(l *layout, w *connectors.Window, r *connectors.KeyRange) (*filter
 		}
 	}
 	if w != nil {
-		for _, name := range append([]string{w.Column}, w.Or...) {
-			id, err := f.column(name)
+		for _, one := range w.Apart() {
+			id, err := f.column(one.Column)
 			if err != nil {
 				return nil, err
 			}
-			f.watched = append(f.watched, id)
-		}
-		var err error
-		if f.lower, err = f.bound(f.watched[0], w.Lower); err != nil {
-			return nil, err
-		}
-		if f.upper, err = f.bound(f.watched[0], w.Upper); err != nil {
-			return nil, err
+			lower, err := f.bound(id, one.Lower)
+			if err != nil {
+				return nil, err
+			}
+			upper, err := f.bound(id, one.Upper)
+			if err != nil {
+				return nil, err
+			}
+			f.watched, f.lower, f.upper = append(f.watched, id), append(f.lower, lower), append(f.upper, upper)
 		}
 	}
 	if r != nil && (r.From != nil || r.To != nil) {
@@ -159,7 +160,8 @@ func (f *filter) excludes(p *part) bool {
 	}
 	key := f.layout.key
 	if f.window != nil && len(f.watched) == 1 && f.watched[0] == key[0] && !f.window.Nulls {
-		if f.lower != nil && string(p.hi) < string(f.lower) || f.upper != nil && string(p.lo[:min(len(p.lo), len(f.upper))]) > string(f.upper) {
+		lower, upper := f.lower[0], f.upper[0]
+		if lower != nil && string(p.hi) < string(lower) || upper != nil && string(p.lo[:min(len(p.lo), len(upper))]) > string(upper) {
 			return true
 		}
 	}
@@ -178,7 +180,7 @@ func (f *filter) inWindow(arrays []arrow.Array, watched []orderer, i int) bool {
 			continue
 		}
 		f.buf = watched[c](f.buf[:0], i)
-		if (f.lower == nil || string(f.buf) >= string(f.lower)) && (f.upper == nil || string(f.buf) <= string(f.upper)) {
+		if (f.lower[c] == nil || string(f.buf) >= string(f.lower[c])) && (f.upper[c] == nil || string(f.buf) <= string(f.upper[c])) {
 			return true
 		}
 	}
