@@ -303,8 +303,8 @@ func filter(req connectors.ReadRequest, types []bson.Type) (bson.D, error) {
 	var parts []bson.D
 	if w := req.Window; w != nil {
 		var either bson.A
-		for i, name := range append([]string{w.Column}, w.Or...) {
-			one, err := condition(req.Table, connectors.Window{Column: name, Lower: w.Lower, Upper: w.Upper, Nulls: w.Nulls && i == 0}, exactly(req, types))
+		for _, window := range w.Apart() {
+			one, err := condition(req.Table, window, exactly(req, types))
 			if err != nil {
 				return nil, err
 			}
