@@ -41,6 +41,7 @@ func ago(days float64) int64 { return noon.Unix() - int64(days*aDay) }
 type house struct {
 	t      *testing.T
 	dir    string // the warehouse's
+	screen func(ctx context.Context, sql string) error
 	server *httptest.Server
 	tokens map[string]connectors.Secret
 
@@ -68,6 +69,12 @@ func houseIn(t *testing.T, dir string) *house {
 	h := &house{t: t, dir: control.WarehouseDir(dir), at: noon, tokens: map[string]connectors.Secret{}}
 	log := slog.New(slog.DiscardHandler)
 	s := controltest.Open(t, dir, h.now, log)
+	s.Screen = func(ctx context.Context, sql string) error {
+		if h.screen == nil {
+			return nil
+		}
+		return h.screen(ctx, sql)
+	}
 	a := &API{Control: s, Log: log, Now: h.now, Version: "test", Started: h.at, Ready: func() bool { return true }}
 	mux := http.NewServeMux()
 	mux.Handle("/api/", a.Handler())

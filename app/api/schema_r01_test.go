@@ -3,8 +3,11 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
+
+	"github.com/parquet-go/parquet-go"
 )
 
 const (
@@ -248,8 +251,18 @@ func TestR13DeletedColumns(t *testing.T) {
 	h.refused("DELETE", at+"none", "", absent, "Column does not exist")
 	h.refused("DELETE", "/schema/tables/none/columns/id", "", absent, "Table does not exist")
 	h.refused("PUT", "/schema/tables/trips", h.edited("trips", 0, "deleted", true), conflict, "Time column cannot be deleted")
+	if names := h.fileColumns("trips"); !strings.Contains(names, "fare") || !strings.Contains(names, "status") {
+		t.Fatalf("the file has %s", names)
+	}
 	h.do("DELETE", at+"fare", "")
 	h.do("DELETE", at+"status", "")
+	if names := h.moved().fileColumns("trips"); !strings.Contains(names, "status") { // it sorts the day
+		t.Errorf("the file has %s", names)
+	}
+	h.job("trips", "compact", "")
+	if names := h.fileColumns("trips"); strings.Contains(names, "fare") {
+		t.Errorf("the data of a deleted column stays in the file: %s", names)
+	}
 	h.refused("DELETE", at+"fare", "", absent, "Column does not exist")
 	h.refused("PUT", at+"fare", `{}`, absent, "Column does not exist")
 	h.refused("GET", at+"status/enum-cases", "", absent, "Bad request: column does not exist")
@@ -269,6 +282,33 @@ func TestR13DeletedColumns(t *testing.T) {
 	h.do("DELETE", "/schema/tables/cities/columns/id", "") // column 0 of a dimension table
 	h.job("trips", "compact", "")
 	h.want("SELECT id, n, fare, status FROM trips ORDER BY id", "1 5 - -", "2 1 - -")
+}
+
+// fileColumns names the columns of the files of a table's days.
+func (h *house) fileColumns(name string) string {
+	h.t.Helper()
+	var names []string
+	for _, file := range h.days(name) {
+		f, err := os.Open(file)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		info, err := f.Stat()
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		pf, err := parquet.OpenFile(f, info.Size())
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		for _, c := range pf.Root().Columns() {
+			names = append(names, c.Name())
+		}
+		if err := f.Close(); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	return strings.Join(names, " ")
 }
 
 func TestR14TheKeyStays(t *testing.T) {

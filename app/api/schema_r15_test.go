@@ -29,11 +29,11 @@ func defaults() map[string]struct {
 		"Bool":     {map[string]string{"1": "1", "t": "1", "TRUE": "1", "False": "0", "0": "0"}, []string{"yes", "2"}},
 		"Int8":     {map[string]string{"-128": "-128", "+127": "127"}, []string{"128", "-129", " 1", "0x1", "1.0"}},
 		"Uint8":    {map[string]string{"0": "0", "255": "255"}, []string{"256", "-1", "+1"}},
-		"Int16":    {map[string]string{"-32768": "-32768", "32767": "32767"}, []string{"32768", "-32769"}},
-		"Uint16":   {map[string]string{"65535": "65535"}, []string{"65536", "-1"}},
-		"Int32":    {map[string]string{"-2147483648": "-2147483648"}, []string{"2147483648"}},
-		"Uint32":   {map[string]string{"4294967295": "4294967295"}, []string{"4294967296", "-1"}},
-		"Int64":    {map[string]string{"-9": "-9", "9007199254740993": "9007199254740993"}, []string{"9223372036854775808", "1e3"}},
+		"Int16":    {map[string]string{"-32768": "-32768", "32767": "32767"}, []string{"32768", "-32769", "x"}},
+		"Uint16":   {map[string]string{"0": "0", "65535": "65535"}, []string{"65536", "-1", "x"}},
+		"Int32":    {map[string]string{"-2147483648": "-2147483648", "2147483647": "2147483647"}, []string{"2147483648", "-2147483649", "x"}},
+		"Uint32":   {map[string]string{"0": "0", "4294967295": "4294967295"}, []string{"4294967296", "-1", "x"}},
+		"Int64":    {map[string]string{"-9": "-9", "9007199254740993": "9007199254740993", "-9223372036854775808": "-9223372036854775808", "9223372036854775807": "9223372036854775807"}, []string{"9223372036854775808", "-9223372036854775809", "1e3"}},
 		"Float32":  {map[string]string{"1.5": "1.5", "-2.5e1": "-25"}, []string{"1e39", "NaN", "Inf", "-inf", "x"}},
 		"UUID":     {map[string]string{"0x00112233-44556677-8899aabbccddeeff": "00112233-4455-6677-8899-aabbccddeeff"}, []string{"0011", "zz112233445566778899aabbccddeeff"}},
 		"GeoPoint": {map[string]string{" point(1.5 -2) ": "Point(1.5,-2)", "180,90": "Point(180,90)", "-180 -90": "Point(-180,-90)"}, []string{"181,0", "0,91", "1", "Point(1,2", "1,2,3"}},
@@ -43,6 +43,13 @@ func defaults() map[string]struct {
 		"Float64":  {map[string]string{"1.25": "1.25"}, []string{"", "null", "x", "NaN"}},
 		"Uint64":   {map[string]string{"18446744073709551615": "18446744073709551615"}, []string{"", "null", "-1"}},
 		"Date":     {map[string]string{"2026-02-28": "2026-02-28"}, []string{"", "null", "2026-02-30"}},
+
+		"Decimal(5,2)": {map[string]string{"-999.99": "-999.99", "1.5": "1.5"}, []string{"", "null", "1000", "1.555", "x"}},
+		"Timestamp":    {map[string]string{"2026-02-28T01:02:03.5": "2026-02-28 01:02:03.5"}, []string{"", "null", "2026-02-28T25:00:00", "soon"}},
+		"TimestampTZ":  {map[string]string{"2026-02-28T01:02:03Z": "2026-02-28 01:02:03"}, []string{"", "null", "x"}},
+		"Time":         {map[string]string{"23:59:59": "23:59:59"}, []string{"", "null", "25:00:00"}},
+		"JSON":         {map[string]string{`{"a":1}`: `{"a":1}`}, []string{"", "{"}},
+		"Bool[]":       {map[string]string{"[true,null,0]": "[true,null,false]"}, []string{"[2]", "{}"}},
 	}
 }
 

@@ -32,6 +32,9 @@ type Parts struct {
 	Overrides []model.SettingLayer // the settings' flags, environment and file, the strongest first
 	Sender    Sender               // of notifications; nil: none are tried
 	Python    *script.Runtime      // of transform scripts; nil: there are none
+	// Screen is asked before a query of the built-in warehouse runs, with who asks
+	// in the context; its error refuses the query. nil: none is refused.
+	Screen func(ctx context.Context, sql string) error
 }
 
 // Service performs the use cases. Each takes the actor from its context, checks

@@ -57,6 +57,9 @@ func (s *Service) QueryWarehouse(ctx context.Context, sql string, limit int) (Ro
 	if err := s.may(ctx, auth.ReadRows); err != nil {
 		return Rows{}, err
 	}
+	if err := s.screen(ctx, sql); err != nil {
+		return Rows{}, err
+	}
 	if limit <= 0 || limit > maxRows {
 		limit = maxRows
 	}
@@ -84,7 +87,21 @@ func (s *Service) StreamWarehouse(ctx context.Context, sql string) (*warehouse.R
 	if err := s.may(ctx, auth.ReadRows); err != nil {
 		return nil, err
 	}
+	if err := s.screen(ctx, sql); err != nil {
+		return nil, err
+	}
 	return Query(ctx, WarehouseDir(s.Store.Dir()), sql, streamTimeout)
+}
+
+// screen asks the layer outside whether a query may run.
+func (s *Service) screen(ctx context.Context, sql string) error {
+	if s.Screen == nil {
+		return nil
+	}
+	if err := s.Screen(ctx, sql); err != nil {
+		return fault("the query", "sql", "%s", err)
+	}
+	return nil
 }
 
 // plain copies a row's values in forms that JSON keeps exact: integers past 2^53

@@ -202,6 +202,9 @@ func canonicalOther(l connectors.Type, s string) (string, error) {
 		return string(connectors.AppendDate(nil, v)), err
 	case connectors.Time:
 		v, err := connectors.ParseTime(s)
+		if err == nil && !l.Wide && (v < 0 || v > 24*3600*1_000_000) {
+			err = errOther
+		}
 		return string(connectors.AppendTime(nil, v)), err
 	case connectors.Timestamp, connectors.TimestampTZ:
 		v, _, err := connectors.ParseTimestamp(s)
