@@ -65,6 +65,60 @@ func TestMongoDBCollectionWithFlippingTypes(t *testing.T) {
 	}
 }
 
+// TestMongoDBIsNotLookedAtTwice copies a collection whose documents are alike
+// without a look at all of them, and one that is not with it; a field that comes
+// up later arrives.
+func TestMongoDBIsNotLookedAtTwice(t *testing.T) {
+	t.Parallel()
+	uri := servers.MongoDBDatabase(t)
+	client, err := mongo.Connect(options.Client().ApplyURI(uri))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Disconnect(t.Context()) }()
+	name := uri[strings.LastIndexByte(uri, '/')+1:]
+	name, _, _ = strings.Cut(name, "?")
+	const count = 1500
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	alike, odd := make([]any, count), make([]any, count)
+	for i := range alike {
+		d := bson.D{{Key: "_id", Value: int32(i)}, {Key: "updated_at", Value: start.Add(time.Duration(i) * time.Second)}, {Key: "n", Value: int32(i)}}
+		alike[i], odd[i] = d, d
+	}
+	odd[count/2] = bson.D{{Key: "_id", Value: int32(count / 2)}, {Key: "updated_at", Value: start}, {Key: "n", Value: "seven"}, {Key: "more", Value: true}}
+	for collection, docs := range map[string][]any{"alike": alike, "odd": odd} {
+		if _, err := client.Database(name).Collection(collection).InsertMany(t.Context(), docs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir, to := t.TempDir(), postgresTarget(t)
+	const looked = ": looking at all values"
+	first := runSync(t, dir, "--from", uri, "--to", to.url)
+	if text := mustArus(t, dir, "runs", first.RunID); first.RowsLoaded != 2*count || !contains(text, "odd"+looked) || contains(text, "alike"+looked) {
+		t.Errorf("loaded %d documents, want %d, and a look at the odd ones only:\n%s", first.RowsLoaded, 2*count, text)
+	}
+	if got := to.read(t, `SELECT (SELECT sum(n) FROM analytics.alike)::text, (SELECT count(*) FROM analytics.odd x WHERE x.n::text = '"seven"' AND x.more)::text`); !slices.Equal(got, []string{fmt.Sprintf(`"%d" "1" `, count*(count-1)/2)}) {
+		t.Errorf("the rows hold %q", got)
+	}
+	setPipeline(t, dir, `options = json_set(options, '$.drift', 'evolve')`)
+	if _, err := client.Database(name).Collection("alike").UpdateOne(t.Context(), bson.D{{Key: "_id", Value: 700}},
+		bson.D{{Key: "$set", Value: bson.D{{Key: "updated_at", Value: start.AddDate(1, 0, 0)}, {Key: "rare", Value: 1.5}}}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []struct {
+		rows int64
+		look bool
+	}{{2, true}, {0, false}} { // a changed schema has the rows at the watermark loaded again
+		again := runSync(t, dir, "--from", uri, "--to", to.url)
+		if text := mustArus(t, dir, "runs", again.RunID); again.RowsLoaded != want.rows || contains(text, "alike"+looked) != want.look || contains(text, "removed") {
+			t.Errorf("loaded %d documents, want %d, looked at all: want %v:\n%s", again.RowsLoaded, want.rows, want.look, text)
+		}
+	}
+	if got := to.read(t, `SELECT x._id::text, x.rare::text FROM analytics.alike x WHERE x.rare IS NOT NULL`); !slices.Equal(got, []string{`"700" "1.5" `}) {
+		t.Errorf("the new field's rows are %q", got)
+	}
+}
+
 // document is the i-th one: amount flips between long and double, ref between
 // number, text and document, note is often missing.
 func document(i int, start time.Time) bson.D {

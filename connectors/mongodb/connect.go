@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -47,6 +48,8 @@ type Source struct {
 	sessions  bool // the server has sessions, so that what one runs can be ended by its name
 	snapshots bool
 	diskUse   bool
+
+	fewTypes atomic.Bool // the server does not know all types of values
 
 	mu    sync.Mutex
 	notes []string

@@ -83,7 +83,7 @@ func (d *decoder) document(doc []byte) error {
 		if err := c.append(v); err != nil {
 			if err == errUnfit { //nolint:errorlint // never wrapped
 				held, _ := v.class()
-				err = fmt.Errorf("the value is %s, not %s", held, c.typ)
+				err = unfit{fmt.Sprintf("the value is %s, not %s", held, c.typ)}
 			}
 			return fmt.Errorf("column %q: %w", c.name, err)
 		}
@@ -109,11 +109,13 @@ func (d *decoder) unasked(key []byte) {
 	}
 }
 
-type unfit struct{}
+// unfit is a value that its column does not hold.
+type unfit struct{ text string }
 
-func (unfit) Error() string { return "the value does not fit" }
+func (u unfit) Error() string { return u.text }
 
-var errUnfit error = unfit{}
+// errUnfit comes from an appender, which knows no more.
+var errUnfit error = unfit{"the value does not fit"}
 
 // appender gives what appends a value to the column's builder, or fails with
 // errUnfit; nil for a type that no field has.

@@ -105,6 +105,7 @@ const (
 	codeAuthenticationFails = 18
 	codeNamespaceNotFound   = 26
 	codeCursorNotFound      = 43
+	codeNotImplemented      = 238
 	codeSnapshotTooOld      = 239
 	codeSnapshotUnavailable = 246
 )

@@ -147,7 +147,7 @@ func (s *Source) Settle(ctx context.Context, table connectors.Table) (connectors
 }
 
 // sampleEnd is how many documents of each end of a collection a sample has.
-const sampleEnd = 1000
+const sampleEnd = 500
 
 // Sample looks at the documents at both ends of the collection, in the order of
 // _id: when those have identifiers of one type, all have. What is known is kept,
@@ -173,8 +173,14 @@ func (s *Source) Sample(ctx context.Context, table connectors.Table, known []con
 		}
 	}
 	sampled, notes := look.describe(table)
-	if look.rows == 0 || len(notes) > 0 || !ordered(sampled.Columns[0]) {
+	if look.rows == 0 || len(sampled.PrimaryKey) == 0 || !ordered(sampled.Columns[0]) {
 		return table, false, nil
+	}
+	for _, f := range look.fields {
+		_, conflict := f.class.logical()
+		if conflict && !slices.ContainsFunc(known, func(k connectors.Column) bool { return k.Name == f.name && k.Type.Kind == connectors.JSON }) {
+			return table, false, nil
+		}
 	}
 	for _, k := range known {
 		i := slices.IndexFunc(sampled.Columns, func(c connectors.Column) bool { return c.Name == k.Name })
@@ -186,6 +192,10 @@ func (s *Source) Sample(ctx context.Context, table connectors.Table, known []con
 			}
 			return table, false, nil
 		}
+		if k.Type.Kind == connectors.JSON && i > 0 { // holds everything
+			sampled.Columns[i].Type = k.Type
+			continue
+		}
 		holds, ok := classOf(k.Type)
 		seen := look.fields[look.byName[k.Name]].class
 		if joined, conflict := (holds | seen).logical(); !ok || conflict || !joined.Equal(k.Type) {
@@ -193,6 +203,7 @@ func (s *Source) Sample(ctx context.Context, table connectors.Table, known []con
 		}
 		sampled.Columns[i].Type = k.Type
 	}
+	s.note(notes...)
 	return sampled, true, nil
 }
 
