@@ -68,7 +68,7 @@ func pageList(s *site) []struct{ name, path string } {
 		{"source-new", "/sources/new"},
 		{"source-edit", "/sources/" + s.broken.ID + "/edit"},
 		{"source-delete", "/sources/" + s.source.ID + "/delete"},
-		{"source-table", "/sources/" + s.source.ID + "/table?schema=main&name=orders&rows=yes"},
+		{"source-table", "/sources/" + s.source.ID + "/table?schema=&name=orders&rows=yes"},
 		{"destinations", "/destinations"},
 		{"destination", "/destinations/" + s.target.ID},
 		{"destination-new", "/destinations/new?type=clickhouse"},

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"arus/app/auth"
 	"arus/app/control"
 	"arus/app/model"
@@ -51,6 +53,22 @@ func (s *site) connect() {
 	s.must(err)
 }
 
+// pgShop makes a few tables in a PostgreSQL database.
+func (s *site) pgShop(address string) {
+	s.t.Helper()
+	conn, err := pgx.Connect(s.t.Context(), address)
+	s.must(err)
+	defer func() { _ = conn.Close(s.t.Context()) }()
+	_, err = conn.Exec(s.t.Context(), `
+		CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL, updated_at timestamptz NOT NULL DEFAULT now());
+		CREATE TABLE orders (id int PRIMARY KEY, customer_id int NOT NULL, total numeric(12,2), updated_at timestamptz NOT NULL DEFAULT now());
+		CREATE TABLE notes (id int PRIMARY KEY, text text);
+		INSERT INTO customers (id, name) SELECT i, 'customer ' || i FROM generate_series(1, 200) i;
+		INSERT INTO orders (id, customer_id, total) SELECT i, i % 200 + 1, i * 1.25 FROM generate_series(1, 1000) i;
+		ANALYZE customers, orders`)
+	s.must(err)
+}
+
 // manyTables makes a SQLite file of so many tables.
 func manyTables(t testing.TB, tables int) string {
 	t.Helper()
@@ -77,4 +95,3 @@ func manyTables(t testing.TB, tables int) string {
 	}
 	return file
 }
-

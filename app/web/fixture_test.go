@@ -52,16 +52,23 @@ func (s *site) now() time.Time { return time.Now().Add(time.Duration(s.offset.Lo
 // example.com), and nothing else.
 func newSite(t testing.TB) *site {
 	t.Helper()
-	s := &site{t: t, admin: controltest.Admin(t)}
-	log := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelError}))
-	s.service = controltest.Open(t, filepath.Join(t.TempDir(), "data"), s.now, log)
-	s.server = &Server{Control: s.service, Log: log, Now: s.now, Version: "test", Started: s.now()}
-	s.server.SetReady(true)
+	s := newBareSite(t)
 	for _, role := range model.Roles() {
 		name := strings.ToUpper(string(role[:1])) + string(role[1:]) + " Example"
 		_, err := s.service.AddUser(s.admin, control.UserInput{Email: string(role) + "@example.com", Name: name, Role: role, Password: sitePassword})
 		s.must(err)
 	}
+	return s
+}
+
+// newBareSite starts a server without accounts, as at a first start.
+func newBareSite(t testing.TB) *site {
+	t.Helper()
+	s := &site{t: t, admin: controltest.Admin(t)}
+	log := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelError}))
+	s.service = controltest.Open(t, filepath.Join(t.TempDir(), "data"), s.now, log)
+	s.server = &Server{Control: s.service, Log: log, Now: s.now, Version: "test", Started: s.now()}
+	s.server.SetReady(true)
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	s.must(err)
 	s.url = "http://" + listener.Addr().String()

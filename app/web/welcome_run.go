@@ -29,7 +29,7 @@ func welcomeRunPage(v *visit) error {
 			if schema, name, ok := strings.Cut(t.Target, "."); ok && t.Status == string(model.RunSuccess) && w.target.id != "" {
 				row.Rows = w.target.path() + "/table?" + url.Values{"schema": {schema}, "name": {name}, "rows": {"yes"}}.Encode() + "#rows"
 			}
-			if view.FirstRows == "" && row.Rows != "" && t.Loaded > 0 {
+			if row.Rows != "" && t.Loaded > 0 && (view.FirstTable == "" || t.Name < view.FirstTable) {
 				view.FirstRows, view.FirstTable = row.Rows, t.Name
 			}
 			view.Tables = append(view.Tables, row)
