@@ -35,7 +35,7 @@ machines that run it by themselves.`,
 		env.runCommand(), env.runsCommand(), env.rebuildCommand(), env.lettersCommand(), env.driftCommand(), env.qualityCommand(), env.queryCommand(), env.schemaCommand(), env.versionCommand(),
 		env.serveCommand(), env.transformCommand(), env.scriptCommand(), env.scheduleCommand(), env.notifyCommand(), env.userCommand(), env.tokenCommand(), env.settingsCommand(), env.keyCommand(),
 	)
-	root.AddCommand(env.exportCommand(), env.planCommand(), env.applyCommand(), env.backupCommand(), env.restoreCommand(), env.importCommand(), env.doctorCommand(), env.healthcheckCommand())
+	root.AddCommand(env.serviceCommand(), env.exportCommand(), env.planCommand(), env.applyCommand(), env.backupCommand(), env.restoreCommand(), env.importCommand(), env.doctorCommand(), env.healthcheckCommand())
 	usageArgs(root)
 	return root
 }
