@@ -92,6 +92,7 @@ type data struct {
 	*control.Service
 	log    *slog.Logger
 	sender *notify.Sender
+	crash  *crashFile
 }
 
 // open opens the data directory, reads the overrides of its settings, takes its lock, and ends runs that a killed
@@ -115,11 +116,11 @@ func (env *environment) open(ctx context.Context) (*data, error) {
 	}
 	log := env.logger()
 	sender := notify.New(version, env.Now, nil)
-	d := &data{log: log, sender: sender, Service: control.New(control.Parts{
+	d := &data{log: log, sender: sender, crash: env.watchCrashes(st.Dir()), Service: control.New(control.Parts{
 		Sender: sender, Python: env.python(st.Dir()), Store: st, Ring: ring, Registry: env.Registry, Now: env.Now, Log: log, Getenv: env.Getenv, Overrides: overrides,
 	})}
 	if err := d.Rescue(ctx); err != nil {
-		return nil, errors.Join(err, st.Close())
+		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
 }
@@ -127,6 +128,7 @@ func (env *environment) open(ctx context.Context) (*data, error) {
 // Close gives the data directory back.
 func (d *data) Close() error {
 	d.sender.Close()
+	d.crash.close()
 	return d.Store.Close()
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"runtime"
 	"time"
@@ -101,7 +102,11 @@ func (env *environment) examinePort(ctx context.Context, dir string) control.Fin
 // examineCrashes says whether the program has crashed.
 func (env *environment) examineCrashes(dir string) control.Finding {
 	f := control.Finding{Name: "crashes", Status: control.FindingOK, Detail: "none"}
-	if found, err := filepath.Glob(filepath.Join(dir, "crash-*.txt")); err == nil && len(found) > 0 {
+	found, err := filepath.Glob(filepath.Join(dir, "crash-*.txt"))
+	if info, perr := os.Stat(filepath.Join(dir, crashPending)); perr == nil && info.Size() > 0 {
+		found = append(found, filepath.Join(dir, crashPending))
+	}
+	if err == nil && len(found) > 0 {
 		f.Status, f.Detail, f.Hint = control.FindingWarning, fmt.Sprintf("%d reports, the last is %s", len(found), found[len(found)-1]), "send it along with a fault report, then delete it"
 	}
 	return f

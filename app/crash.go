@@ -15,6 +15,47 @@ import (
 // exitCrashed is the exit code after a fault of the program, as Go's own.
 const exitCrashed = 2
 
+// crashPending is where the runtime writes what a goroutine says that nobody
+// catches, while the program ends. The next start makes a report of it.
+const crashPending = "crash.pending"
+
+// crashFile is that file of a running program.
+type crashFile struct{ f *os.File }
+
+// watchCrashes reports what the last program on the directory left, and lets
+// the runtime write there. A directory that cannot be written to has no report.
+func (env *environment) watchCrashes(dir string) *crashFile {
+	file := filepath.Join(dir, crashPending)
+	if info, err := os.Stat(file); err == nil && info.Size() > 0 {
+		if text, err := os.ReadFile(file); err == nil {
+			report := filepath.Join(dir, "crash-"+info.ModTime().UTC().Format("20060102T150405.000Z")+".txt")
+			head := fmt.Sprintf("found by arus %s, %s, %s/%s\n\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			if os.WriteFile(report, []byte(head+redactText(string(text))), 0o600) == nil {
+				env.say("warning: Arus ended by a fault of the program last time; the report is in %s and stays on this machine", report)
+			}
+		}
+	}
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil
+	}
+	if err := debug.SetCrashOutput(f, debug.CrashOptions{}); err != nil {
+		_ = f.Close()
+		return nil
+	}
+	return &crashFile{f}
+}
+
+// close ends the watch of a program that ends as it should.
+func (c *crashFile) close() {
+	if c == nil {
+		return
+	}
+	_ = debug.SetCrashOutput(nil, debug.CrashOptions{})
+	_ = c.f.Close()
+	_ = os.Remove(c.f.Name())
+}
+
 // crashed writes the report of a panic into the data directory, or where there
 // is none into the directory for temporary files, and says where.
 func (env *environment) crashed(args []string, cause any) int {

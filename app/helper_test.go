@@ -25,6 +25,9 @@ func TestMain(m *testing.M) {
 		SaveMemory()
 		os.Exit(Main(context.Background(), os.Args[1:], Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
 	}
+	if os.Getenv("ARUS_TEST_AS_PROGRAM") == "crash" {
+		crashInABackground()
+	}
 	goleak.VerifyTestMain(m)
 }
 

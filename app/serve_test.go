@@ -355,3 +355,61 @@ func TestSettingsAndKeysFromTheCommandLine(t *testing.T) {
 	}
 	mustArus(t, dir, "settings", "unset", "max_retries")
 }
+
+// TestABackupIsRestoredUnderAServer over REST: the server ends its work, takes
+// the backup's state and begins again at the same address.
+func TestABackupIsRestoredUnderAServer(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	mustArus(t, dir, "demo", "--rows", "2000", "--quiet")
+	made := arus(t, dir, "token", "create", "--name", "ci", "--role", "admin", "--json")
+	var token struct {
+		Token string `json:"token"`
+	}
+	if err := json.Unmarshal([]byte(made.out), &token); err != nil || token.Token == "" {
+		t.Fatalf("%v %s%s", err, made.out, made.errOut)
+	}
+	bearer := map[string]string{"Authorization": "Bearer " + token.Token}
+	r := serve(t, dir)
+	status, text := r.call(t, "POST", "/api/backup", "", bearer)
+	var backup struct {
+		Data struct {
+			File   string `json:"file"`
+			Tables int    `json:"warehouse_tables"`
+		}
+	}
+	if err := json.Unmarshal([]byte(text), &backup); err != nil || status != http.StatusCreated || backup.Data.Tables == 0 {
+		t.Fatalf("%d %s", status, text)
+	}
+	count := `{"sql":"SELECT count(*) FROM orders"}`
+	_, before := r.call(t, "POST", "/api/warehouse/query", count, bearer)
+	if status, text := r.call(t, "PUT", "/api/settings", `{"max_retries":"11"}`, bearer); status != http.StatusOK {
+		t.Fatalf("%d %s", status, text)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "warehouse")); err != nil {
+		t.Fatal(err)
+	}
+	restore := "/api/backups/" + backup.Data.File + "/restore"
+	if status, text := r.call(t, "POST", restore, `{"passphrase":"of no use here"}`, bearer); status != http.StatusUnprocessableEntity || !strings.Contains(text, "holds no key") {
+		t.Fatalf("%d %s", status, text)
+	}
+	if status, text := r.call(t, "POST", restore, "", bearer); status != http.StatusAccepted || !strings.Contains(text, `"key":"kept"`) {
+		t.Fatalf("%d %s", status, text)
+	}
+	for strings.Count(r.said.String(), "msg=ready") < 2 {
+		select {
+		case <-r.said.more:
+		case <-t.Context().Done():
+			t.Fatalf("it does not come back:\n%s", r.said)
+		}
+	}
+	if status, text := r.call(t, "GET", "/api/settings", "", bearer); status != http.StatusOK || !strings.Contains(text, `"max_retries":"3"`) {
+		t.Errorf("%d %s", status, text)
+	}
+	if _, after := r.call(t, "POST", "/api/warehouse/query", count, bearer); after != before || !strings.Contains(after, `"rows":[[`) {
+		t.Errorf("%s, before %s", after, before)
+	}
+	if code := r.stop(); code != exitOK {
+		t.Errorf("exit code %d\n%s", code, r.said)
+	}
+}

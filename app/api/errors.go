@@ -88,7 +88,7 @@ func Status(err error) (int, Error) {
 	case errors.Is(err, control.ErrNotFound):
 		return http.StatusNotFound, Error{Code: codeNotFound, Message: "there is nothing of this id or name here"}
 	case errors.Is(err, control.ErrRunActive), errors.Is(err, control.ErrRunState), errors.Is(err, control.ErrConflict),
-		errors.Is(err, control.ErrInUse), errors.Is(err, control.ErrOwnAccount):
+		errors.Is(err, control.ErrInUse), errors.Is(err, control.ErrOwnAccount), errors.Is(err, control.ErrNoServer):
 		return say(http.StatusConflict, codeConflict)
 	case errors.Is(err, control.ErrInvalid):
 		return say(http.StatusUnprocessableEntity, codeInvalid)

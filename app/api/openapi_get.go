@@ -98,7 +98,7 @@ func querySchema(name string) object {
 		return object{"type": "integer", "minimum": 0}
 	case "days":
 		return object{"type": "integer", "minimum": 1, "maximum": 30}
-	case "wait", "add", "open", "plan":
+	case "wait", "add", "prune", "open", "plan":
 		return object{"type": "boolean"}
 	}
 	return object{"type": "string"}

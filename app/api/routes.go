@@ -131,5 +131,10 @@ func routes() []route {
 		{"POST", "/api/backup", auth.Maintain, backupCreate, "Write the state and the built-in warehouse into the backups folder", "", nil, backupAnswer{}},
 		{"GET", "/api/backups", auth.Maintain, backupList, "The backups folder, newest first", "", nil, []backupAnswer{}},
 		{"GET", "/api/backups/{file}", auth.Maintain, backupGet, "A backup, as it is", "", nil, nil},
+		{"POST", "/api/backups/{file}/restore", auth.Maintain, backupRestore, "Put a backup in the place of what is; the server begins again", "", restoreBody{}, control.Restored{}},
+		{"GET", "/api/config", auth.Maintain, configExport, "The configuration without secrets; format=yaml, or Accept, for the file of arus apply", "format", nil, nil},
+		{"GET", "/api/config/schema", auth.Maintain, configSchema, "The JSON Schema of that file", "", nil, nil},
+		{"POST", "/api/config/plan", auth.Maintain, configPlan, "What applying a file (YAML or JSON) would change", "prune", nil, control.ConfigPlan{}},
+		{"POST", "/api/config/apply", auth.Maintain, configApply, "Make the configuration what a file says, all of it or nothing", "prune", nil, control.ConfigPlan{}},
 	}
 }

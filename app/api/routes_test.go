@@ -147,6 +147,12 @@ func samples() map[string]sample {
 		"POST /api/backup":          {status: 201, wrong: none, wants: `"file":"arus-`},
 		"GET /api/backups":          {wrong: none, wants: `[`},
 		"GET /api/backups/{file}":   {path: "/api/backups/arus-backup-none.tar.gz", status: 404, wrong: "/api/backups/arus.key"},
+
+		"POST /api/backups/{file}/restore": {path: "/api/backups/arus-backup-none.tar.gz/restore", status: 409, wrong: none, wants: "only a running server"},
+		"GET /api/config":                  {path: "/api/config?format=yaml", wrong: none, wants: "name: shop"},
+		"GET /api/config/schema":           {wrong: none, wants: `"$schema"`},
+		"POST /api/config/plan":            {body: "version: 1\nsettings:\n  max_retries: 7\n", wrong: none, wants: `"after":"7"`},
+		"POST /api/config/apply":           {body: `{"version":1,"pipelines":[{"name":"x","source":"nobody","destination":"warehouse","tables":[]}]}`, status: 422, wrong: none, wants: "nobody"},
 	}
 }
 
