@@ -75,10 +75,10 @@ func TestACrashOfAnyGoroutineIsReported(t *testing.T) {
 // TestDoctor finds what is wrong, says what to do and shows no secret.
 func TestDoctor(t *testing.T) {
 	t.Setenv("ARUS_LISTEN", "127.0.0.1:0")
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "data")
 	mustArus(t, dir, "source", "add", "away", "postgres://u:hunter2-marker@127.0.0.1:1/shop")
 	found := doctor(t, dir, exitEnvironment)
-	for _, ok := range []string{"version", "data directory", "disk", "state file", "clock", "key", "port", "crashes"} {
+	for _, ok := range []string{"version", "data directory", "disk space", "writable", "state file", "clock", "key", "port", "crashes"} {
 		if f, there := found[ok]; !there || f.Status != control.FindingOK {
 			t.Errorf("%s: %+v", ok, f)
 		}

@@ -100,8 +100,9 @@ func ExamineDir(ctx context.Context, dir, keyEnv string, now time.Time) (finding
 		add("state file", FindingOK, "", "whole, version %d", look.Version)
 	}
 	findings = append(findings, examineClock(file, now))
-	findings = append(findings, examineKey(ctx, dir, file, keyEnv, err == nil))
-	return findings, usable
+	key := examineKey(ctx, dir, file, keyEnv, err == nil)
+	// Opening the directory would make a key that is missing.
+	return append(findings, key), usable && key.Status != FindingFailed
 }
 
 // examineClock compares the clock with what was written last.
