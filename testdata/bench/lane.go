@@ -26,6 +26,7 @@ type job struct {
 	before func(ctx context.Context, round int) error
 	floors []contender
 	arus   contender
+	facts  []fact // figures of another kind; complete after the runs
 	end    func(context.Context) error
 }
 
@@ -46,6 +47,7 @@ type result struct {
 	Idle    bool    `json:"idle,omitempty"`
 	Floors  []timed `json:"floors"`
 	Arus    timed   `json:"arus"`
+	Facts   []fact  `json:"facts,omitempty"`
 	Skipped string  `json:"skipped,omitempty"`
 	Error   string  `json:"error,omitempty"`
 }
@@ -102,6 +104,7 @@ func (b *bench) measureInto(ctx context.Context, l lane, r *result) (err error) 
 			return err
 		}
 	}
+	r.Facts = j.facts
 	r.Stored, err = b.storedBytes(ctx)
 	return err
 }

@@ -35,6 +35,7 @@ func lanes() []lane {
 		{"mongodb-pg", "MongoDB's protocol to PostgreSQL, full refresh", mongoToPg},
 		{"pg-embedded", "PostgreSQL to the built-in warehouse, full refresh", pgToEmbedded},
 		{"sqlite-embedded", "SQLite to the built-in warehouse, full refresh", sqliteToEmbedded},
+		{"serve", fmt.Sprintf("the server with %d pipelines that have nothing to do: ready, idle, looked at", idlePipelines), serving},
 		{"warehouse-query", "fifteen queries of the built-in warehouse, and of plain SQLite", warehouseQueries},
 	}
 }

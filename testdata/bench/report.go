@@ -109,6 +109,18 @@ func (r report) load() string {
 	return text
 }
 
+// facts are the figures that have no floor, a line each.
+func (r report) facts() (lines []string) {
+	for _, l := range r.Lanes {
+		if l.Error == "" {
+			for _, f := range l.Facts {
+				lines = append(lines, l.Name+": "+f.String())
+			}
+		}
+	}
+	return lines
+}
+
 // table prints what people read.
 func (r report) table(out io.Writer) {
 	var aligned strings.Builder
@@ -134,7 +146,7 @@ func (r report) table(out io.Writer) {
 			_, _ = fmt.Fprintf(out, "%s: %s\n", line[0], line[1])
 		}
 	}
-	for _, text := range []string{r.memory(), r.load()} {
+	for _, text := range append(r.facts(), r.memory(), r.load()) {
 		if text != "" {
 			_, _ = fmt.Fprintln(out, text)
 		}
@@ -177,6 +189,10 @@ Made by `+"`go tool task bench -- -rows %d -runs %d -markdown docs/performance.m
 		}
 		s.WriteString("| " + strings.Join(line, " | ") + " |\n")
 	}
+	for _, text := range r.facts() {
+		s.WriteString("\n- " + text)
+	}
+	s.WriteString("\n")
 	for _, text := range []string{r.memory(), r.load()} {
 		if text != "" {
 			s.WriteString("\n" + text + "\n")
