@@ -59,6 +59,10 @@ func (a *aggregate) add(b *columnBatch, of []int32, chosen []int32) error {
 		}
 		return nil
 	}
+	if a.fn == "count" && chosen == nil && len(a.count) == 1 && a.arg.op == "notnull" && a.arg.args[0].op == "column" && a.arg.args[0].memo == nil {
+		a.count[0] += int64(b.rows - b.array(a.arg.args[0].columns[0]).NullN())
+		return nil
+	}
 	v, err := a.arg.eval(b)
 	if err != nil {
 		return err
@@ -78,6 +82,10 @@ func (a *aggregate) add(b *columnBatch, of []int32, chosen []int32) error {
 		return errRows
 	}
 	a.kind, a.known = v.kind, true
+	if a.fn != "min" && a.fn != "max" && v.kind == realVector {
+		a.addReals(v, of, chosen, b.rows)
+		return nil
+	}
 	step := a.step(v)
 	if step == nil {
 		return errRows
@@ -106,13 +114,57 @@ func (a *aggregate) add(b *columnBatch, of []int32, chosen []int32) error {
 	return nil
 }
 
+// addReals adds to the sums of groups.
+func (a *aggregate) addReals(v *vector, of, chosen []int32, rows int) {
+	one := func(i int, g int32) {
+		x, s := v.real[i], a.real[g]
+		t := s + x
+		if math.Abs(s) > math.Abs(x) {
+			a.rest[g] += (s - t) + x
+		} else {
+			a.rest[g] += (x - t) + s
+		}
+		a.real[g] = t
+		a.count[g]++
+	}
+	switch {
+	case chosen != nil:
+		for _, i := range chosen {
+			if !v.isNull(int(i)) {
+				one(int(i), of[i])
+			}
+		}
+	case len(a.count) > 1:
+		for i, g := range of[:rows] {
+			if v.null == nil || !v.null[i] {
+				one(i, g)
+			}
+		}
+	default: // one group: its sum stays in registers
+		s, rest, n := a.real[0], a.rest[0], a.count[0]
+		for i, x := range v.real[:rows] {
+			if v.null != nil && v.null[i] {
+				continue
+			}
+			t := s + x
+			if math.Abs(s) > math.Abs(x) {
+				rest += (s - t) + x
+			} else {
+				rest += (x - t) + s
+			}
+			s = t
+			n++
+		}
+		a.real[0], a.rest[0], a.count[0] = s, rest, n
+	}
+}
+
 // step adds the value of row i to group g, whose count is not yet raised.
 func (a *aggregate) step(v *vector) func(i int, g int32) {
 	least := a.fn == "min"
 	switch {
 	case a.fn != "min" && a.fn != "max":
-		switch v.kind {
-		case wholeVector:
+		if v.kind == wholeVector {
 			return func(i int, g int32) {
 				x := v.whole[i]
 				a.whole[g] += x
@@ -123,17 +175,6 @@ func (a *aggregate) step(v *vector) func(i int, g int32) {
 				if a.total[g] <= math.MaxInt64 { // else it is too much already
 					a.total[g] += amount
 				}
-			}
-		case realVector:
-			return func(i int, g int32) {
-				x, s := v.real[i], a.real[g]
-				t := s + x
-				if math.Abs(s) > math.Abs(x) {
-					a.rest[g] += (s - t) + x
-				} else {
-					a.rest[g] += (x - t) + s
-				}
-				a.real[g] = t
 			}
 		}
 		return nil

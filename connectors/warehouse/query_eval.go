@@ -35,6 +35,9 @@ func (b *columnBatch) column(id int) (*vector, error) {
 	return &c.out, nil
 }
 
+// array is a column as it was read.
+func (b *columnBatch) array(id int) arrow.Array { return b.arrays[slices.Index(b.ids, id)] }
+
 // eval gives the values of an expression for a batch.
 func (n *node) eval(b *columnBatch) (*vector, error) {
 	if n.memo != nil {
@@ -110,7 +113,7 @@ func (n *node) nulls(b *columnBatch) (*vector, error) {
 		}
 	}
 	if a.op == "column" && a.memo == nil {
-		set(b.arrays[slices.Index(b.ids, a.columns[0])].IsNull)
+		set(b.array(a.columns[0]).IsNull)
 		return v, nil
 	}
 	x, err := a.eval(b)
@@ -412,6 +415,44 @@ type memo struct {
 	out    vector
 	dict   dictionary
 	codes  []int32
+	truths []bool // by the code of a text, see tests
+	never  bool
+}
+
+// maxCases is how large a dictionary may be of which each text is tested.
+const maxCases = 1 << 12
+
+// tests says for every text of a column's dictionary whether the expression is true
+// of it: as many of them as there are, or nil where that does not go.
+func (m *memo) tests(b *columnBatch, x *vector) []bool {
+	if x.kind != codeVector || x.null != nil || len(x.dict.texts) > maxCases || m.never {
+		return nil
+	}
+	for len(m.truths) < len(x.dict.texts) {
+		var fresh []any
+		for _, text := range x.dict.texts[len(m.truths):] {
+			fresh = append(fresh, text)
+		}
+		values, err := b.session.evaluate(b.columns[0].view.layout, b.shape.alias, b.shape.text(m.tokens), m.id, fresh)
+		if err != nil { // perhaps of a text that no row has
+			m.never = true
+			return nil
+		}
+		for _, v := range values {
+			switch v := v.(type) {
+			case nil:
+				m.truths = append(m.truths, false)
+			case int64:
+				m.truths = append(m.truths, v != 0)
+			case float64:
+				m.truths = append(m.truths, v != 0)
+			default:
+				m.never = true
+				return nil
+			}
+		}
+	}
+	return m.truths
 }
 
 func (m *memo) eval(b *columnBatch) (*vector, error) {

@@ -458,6 +458,16 @@ func (n *node) choose(b *columnBatch, all bool, chosen []int32) (bool, []int32, 
 			return all, chosen, nil
 		}
 	}
+	if n.memo != nil {
+		x, err := b.column(n.memo.id)
+		if err != nil {
+			return false, nil, err
+		}
+		if truths := n.memo.tests(b, x); truths != nil {
+			all, chosen = pickCodes(truths, x.codes, b.rows, all, chosen)
+			return all, chosen, nil
+		}
+	}
 	v, err := n.eval(b)
 	if err != nil {
 		return false, nil, err
@@ -520,6 +530,28 @@ func pickCompared[T int64 | float64](op string, values []T, null []bool, with T,
 		x := values[i]
 		if (x < with && less || x > with && more || x == with && equal) && (null == nil || !null[i]) {
 			chosen[k] = i
+			k++
+		}
+	}
+	return false, chosen[:k]
+}
+
+// pickCodes is choose for a column of texts of which it is known which are wanted.
+func pickCodes(truths []bool, codes []int32, rows int, all bool, chosen []int32) (bool, []int32) {
+	k := 0
+	if all {
+		chosen = resize(chosen, rows)
+		for i, c := range codes[:rows] {
+			chosen[k] = int32(i)
+			if truths[c] {
+				k++
+			}
+		}
+		return k == rows, chosen[:k]
+	}
+	for _, i := range chosen {
+		chosen[k] = i
+		if truths[codes[i]] {
 			k++
 		}
 	}

@@ -136,8 +136,9 @@ func (c *columnVector) read(arr arrow.Array) (*vector, error) {
 	*v = vector{}
 	if arr.NullN() > 0 {
 		c.nulls = resize(c.nulls, n)
-		for i := range n {
-			c.nulls[i] = arr.IsNull(i)
+		bits, at := arr.NullBitmapBytes(), arr.Data().Offset()
+		for i := range c.nulls {
+			c.nulls[i] = bits[(at+i)>>3]>>((at+i)&7)&1 == 0
 		}
 		v.null = c.nulls
 	}
@@ -220,7 +221,8 @@ func (c *columnVector) read(arr arrow.Array) (*vector, error) {
 func (c *columnVector) real(values []float64) error {
 	c.out.kind, c.out.real = realVector, values
 	for i, f := range values {
-		if (f != f || f == 0 && math.Signbit(f)) && !c.out.isNull(i) {
+		// Nothing that is above zero is one of them.
+		if !(f > 0) && (f != f || f == 0 && math.Signbit(f)) && !c.out.isNull(i) {
 			return errRows
 		}
 	}
@@ -268,13 +270,22 @@ func (c *columnVector) enum(arr arrow.Array) error {
 	}
 	c.codes = resize(c.codes, arr.Len())
 	c.out.kind, c.out.dict, c.out.codes = codeVector, &c.dict, c.codes
-	get := wholeOf(arr)
-	for i := range c.codes {
-		if !c.out.isNull(i) {
-			c.codes[i] = c.caseN[get(i)]
-		}
+	switch a := arr.(type) {
+	case *array.Uint8:
+		caseCodes(c.codes, a.Uint8Values(), c.caseN)
+	case *array.Uint16:
+		caseCodes(c.codes, a.Uint16Values(), c.caseN)
 	}
 	return nil
+}
+
+// caseCodes gives every number of a case its code. What stands for a null may be no case.
+func caseCodes[T uint8 | uint16](codes []int32, numbers []T, of []int32) {
+	for i, n := range numbers {
+		if int(n) < len(of) {
+			codes[i] = of[n]
+		}
+	}
 }
 
 // shown takes what has no other form than its text.

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/decimal128"
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/encoding"
 
@@ -20,6 +22,8 @@ type pageData struct {
 	index  []int32
 	bools  []bool
 	buffer []parquet.Value
+	valid  []bool
+	rooms  []any // *[]T of several types, see room
 }
 
 func (d *pageData) load(page parquet.Page, kind parquet.Kind) error {
@@ -66,36 +70,64 @@ func (d *pageData) loadBools(page parquet.Page) error {
 
 // sink is a builder of values of a fixed width.
 type sink[T any] interface {
-	UnsafeAppend(T)
-	UnsafeAppendBoolToBitmap(bool)
+	AppendValues(values []T, valid []bool)
 }
 
 // numbers appends n rows; the first present value is values[at], or that of index[at].
-func numbers[S, T any](b sink[T], values []S, index []int32, levels []byte, at, n int, conv func(S) T) {
-	switch {
-	case levels == nil && index == nil:
-		for _, v := range values[at : at+n] {
-			b.UnsafeAppend(conv(v))
+func numbers[S, T any](d *pageData, b sink[T], values []S, levels []byte, at, n int, conv func([]T, []S)) {
+	index := d.index
+	if index != nil { // so many values as there are, in their order
+		picked := room[S](d, n)
+		places := index[at:min(len(index), at+n)]
+		for k, i := range places {
+			picked[k] = values[i]
 		}
-	case levels == nil:
-		for _, i := range index[at : at+n] {
-			b.UnsafeAppend(conv(values[i]))
-		}
-	default:
-		for _, level := range levels {
-			switch {
-			case level == 0:
-				b.UnsafeAppendBoolToBitmap(false)
-				continue
-			case index == nil:
-				b.UnsafeAppend(conv(values[at]))
-			default:
-				b.UnsafeAppend(conv(values[index[at]]))
-			}
-			at++
+		values, at = picked[:len(places)], 0
+	}
+	if levels == nil {
+		out := room[T](d, n)
+		conv(out, values[at:at+n])
+		b.AppendValues(out, nil)
+		return
+	}
+	present := 0
+	d.valid = slices.Grow(d.valid[:0], n)[:n]
+	for r, level := range levels {
+		d.valid[r] = level != 0
+		present += int(level)
+	}
+	out := room[T](d, n)
+	conv(out[n-present:], values[at:at+present])
+	// The values stand at the end: each moves down to its row, over those that moved.
+	for r, k := 0, n-present; k < n; r++ {
+		if d.valid[r] {
+			out[r] = out[k]
+			k++
 		}
 	}
+	b.AppendValues(out, d.valid)
 }
+
+// room gives n values to write to. What it gave before may be overwritten.
+func room[T any](d *pageData, n int) []T {
+	for _, r := range d.rooms {
+		if have, ok := r.(*[]T); ok && cap(*have) >= n {
+			return (*have)[:n]
+		}
+	}
+	d.rooms = slices.DeleteFunc(d.rooms, func(r any) bool { _, ok := r.(*[]T); return ok })
+	fresh := make([]T, max(n, 4096))
+	d.rooms = append(d.rooms, &fresh)
+	return fresh[:n]
+}
+
+func cast[T, S whole](dst []T, src []S) {
+	for i, v := range src {
+		dst[i] = T(v)
+	}
+}
+
+func as[T any](dst, src []T) { copy(dst, src) }
 
 // each calls put with the place of every row's value, -1 for a null.
 func each(index []int32, levels []byte, at, n int, put func(i int)) {
@@ -143,38 +175,46 @@ func (d *pageData) append(builder array.Builder, t connectors.Type, levels []byt
 			}
 		})
 	case *array.Int8Builder:
-		numbers(b, d.values.Int32(), x, levels, at, n, func(v int32) int8 { return int8(v) })
+		numbers(d, b, d.values.Int32(), levels, at, n, cast[int8, int32])
 	case *array.Int16Builder:
-		numbers(b, d.values.Int32(), x, levels, at, n, func(v int32) int16 { return int16(v) })
+		numbers(d, b, d.values.Int32(), levels, at, n, cast[int16, int32])
 	case *array.Int32Builder:
-		numbers(b, d.values.Int32(), x, levels, at, n, func(v int32) int32 { return v })
+		numbers(d, b, d.values.Int32(), levels, at, n, as[int32])
 	case *array.Int64Builder:
-		numbers(b, d.values.Int64(), x, levels, at, n, func(v int64) int64 { return v })
+		numbers(d, b, d.values.Int64(), levels, at, n, as[int64])
 	case *array.Uint8Builder:
-		numbers(b, d.values.Int32(), x, levels, at, n, func(v int32) uint8 { return uint8(v) })
+		numbers(d, b, d.values.Int32(), levels, at, n, cast[uint8, int32])
 	case *array.Uint16Builder:
-		numbers(b, d.values.Int32(), x, levels, at, n, func(v int32) uint16 { return uint16(v) })
+		numbers(d, b, d.values.Int32(), levels, at, n, cast[uint16, int32])
 	case *array.Uint32Builder:
-		numbers(b, d.values.Int32(), x, levels, at, n, func(v int32) uint32 { return uint32(v) })
+		numbers(d, b, d.values.Int32(), levels, at, n, cast[uint32, int32])
 	case *array.Uint64Builder:
-		numbers(b, d.values.Int64(), x, levels, at, n, func(v int64) uint64 { return uint64(v) })
+		numbers(d, b, d.values.Int64(), levels, at, n, cast[uint64, int64])
 	case *array.Float32Builder:
-		numbers(b, d.values.Float(), x, levels, at, n, func(v float32) float32 { return v })
+		numbers(d, b, d.values.Float(), levels, at, n, as[float32])
 	case *array.Float64Builder:
-		numbers(b, d.values.Double(), x, levels, at, n, func(v float64) float64 { return v })
+		numbers(d, b, d.values.Double(), levels, at, n, as[float64])
 	case *array.Date32Builder:
-		numbers(b, d.values.Int32(), x, levels, at, n, func(v int32) arrow.Date32 { return arrow.Date32(v) })
+		numbers(d, b, d.values.Int32(), levels, at, n, cast[arrow.Date32, int32])
 	case *array.Time64Builder:
-		numbers(b, d.values.Int64(), x, levels, at, n, func(v int64) arrow.Time64 { return arrow.Time64(v) })
+		numbers(d, b, d.values.Int64(), levels, at, n, cast[arrow.Time64, int64])
 	case *array.TimestampBuilder:
-		numbers(b, d.values.Int64(), x, levels, at, n, func(v int64) arrow.Timestamp { return arrow.Timestamp(v) })
+		numbers(d, b, d.values.Int64(), levels, at, n, cast[arrow.Timestamp, int64])
 	case *array.Decimal128Builder:
 		switch {
 		case t.Precision <= maxTiny:
-			numbers(b, d.values.Int32(), x, levels, at, n, wideDecimal)
+			numbers(d, b, d.values.Int32(), levels, at, n, func(dst []decimal128.Num, src []int32) {
+				for i, v := range src {
+					dst[i] = wideDecimal(v)
+				}
+			})
 			return nil
 		case t.Precision <= maxShort:
-			numbers(b, d.values.Int64(), x, levels, at, n, longDecimal)
+			numbers(d, b, d.values.Int64(), levels, at, n, func(dst []decimal128.Num, src []int64) {
+				for i, v := range src {
+					dst[i] = longDecimal(v)
+				}
+			})
 			return nil
 		}
 		data, _ := d.values.FixedLenByteArray()
