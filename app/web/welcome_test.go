@@ -201,15 +201,15 @@ func TestFiveThousandTables(t *testing.T) {
 	task()
 	b.open("/welcome/tables?q=part_03*&size=200")
 	b.click("button[value=none]")
-	picked("4,286 of 5,000 tables")
+	picked("4,285 of 5,000 tables")
 	task()
 	b.open("/welcome/tables?show=left&q=part_02") // one was unticked on the second page, all of part 3
-	picked("4,286 of 5,000 tables")
+	picked("4,285 of 5,000 tables")
 	b.open("/welcome/tables?sort=name&order=desc&size=200")
 	b.until(`document.querySelectorAll("input[name=table]").length === 200`)
 	task()
 	b.click("button[value=next]")
-	b.until(`location.pathname === "/welcome/schedule" && document.querySelector("main").textContent.includes("4,286 tables")`)
+	b.until(`location.pathname === "/welcome/schedule" && document.querySelector("main").textContent.includes("4,285 tables")`)
 	t.Logf("the longest task of a page took %d ms", longest)
 	if longest > 2000 {
 		t.Errorf("a page froze for %d ms", longest)
