@@ -90,6 +90,7 @@ func newBundle(t testing.TB) *bundle {
 	dir := t.TempDir()
 	log := slog.New(slog.NewTextHandler(lockedWriter{b}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	b.service = controltest.Open(t, filepath.Join(dir, "data"), b.now, log)
+	b.service.Beat()
 	b.handler = (&API{Control: b.service, Log: log, Now: b.now, Version: "test", Started: b.at, Ready: func() bool { return true }}).Handler()
 	b.admin = controltest.Admin(t)
 	b.fill(dir)
@@ -172,6 +173,7 @@ func (b *bundle) fill(dir string) {
 	b.mu.Lock()
 	b.at = b.at.Add(2 * time.Minute)
 	b.mu.Unlock()
+	b.service.Beat() // as the schedule does
 }
 
 // answer is what came back.

@@ -38,7 +38,7 @@ func describe(table []route, version string) object {
 		}
 		item[strings.ToLower(rt.method)] = d.operation(rt)
 	}
-	d.schemas["Error"] = object{
+	d.schemas["ErrorAnswer"] = object{
 		"type": "object", "required": []string{"status", "error"},
 		"properties": object{"status": object{"const": "error"}, "error": d.schema(reflect.TypeFor[Error]())},
 	}
@@ -141,7 +141,7 @@ func (d *describer) responses(rt route) object {
 		status = "202"
 	}
 	out := object{status: ok, "default": object{
-		"description": "an error", "content": object{"application/json": object{"schema": object{"$ref": "#/components/schemas/Error"}}},
+		"description": "an error", "content": object{"application/json": object{"schema": object{"$ref": "#/components/schemas/ErrorAnswer"}}},
 	}}
 	if status == "202" {
 		out["200"] = ok

@@ -127,7 +127,7 @@ func routes() []route {
 
 		{"GET", "/api/settings", auth.Read, settingsGet, "The settings", "", nil, map[string]string{}},
 		{"GET", "/api/settings/details", auth.Read, settingsDetails, "The settings and where their values came from", "", nil, []settingItem{}},
-		{"PUT", "/api/settings", auth.EditSettings, settingsUpdate, "Change settings; null takes one back to its default", "", map[string]string{}, map[string]string{}},
+		{"PUT", "/api/settings", auth.EditSettings, settingsUpdate, "Change settings; null takes one back to its default", "", map[string]any{}, map[string]string{}},
 		{"POST", "/api/backup", auth.Maintain, backupCreate, "Write the state and the built-in warehouse into the backups folder", "", nil, backupAnswer{}},
 		{"GET", "/api/backups", auth.Maintain, backupList, "The backups folder, newest first", "", nil, []backupAnswer{}},
 		{"GET", "/api/backups/{file}", auth.Maintain, backupGet, "A backup, as it is", "", nil, nil},

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"arus/app/auth"
@@ -54,6 +55,8 @@ type Service struct {
 	house   house
 	signer  signerCache
 	touched touches
+
+	beat atomic.Int64 // when the schedule last looked, in Unix nanoseconds
 
 	identities remembered[identity]
 	resolved   remembered[resolvedSettings]

@@ -267,6 +267,52 @@ func TestSignInSaysTheSameToEverybody(t *testing.T) {
 	}
 }
 
+// TestEverySignInComparesOnce: whoever asks, whether there is such an account or not, waits for one comparison with a hash of
+// the same cost.
+func TestEverySignInComparesOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.user(t, "ann@example.com", model.RoleViewer)
+	off := b.user(t, "off@example.com", model.RoleViewer)
+	if _, err := b.UpdateUser(b.admin, off.ID, UserUpdate{Active: new(false)}); err != nil {
+		t.Fatal(err)
+	}
+	compared := []int{}
+	compare := b.Passwords.Compare
+	b.Passwords.Compare = func(hash, text []byte) error {
+		cost, err := bcrypt.Cost(hash)
+		if err != nil {
+			t.Errorf("compared with what is no hash: %v", err)
+		}
+		compared = append(compared, cost)
+		return compare(hash, text)
+	}
+	for _, tc := range []struct {
+		name, email string
+		password    connectors.Secret
+		in          bool
+	}{
+		{"the right password", "ann@example.com", password, true},
+		{"a wrong password", "ann@example.com", "wrong horse battery", false},
+		{"no password", "ann@example.com", "", false},
+		{"a password that is too long", "ann@example.com", connectors.Secret(strings.Repeat("x", 500)), false},
+		{"an unknown account", "nobody@example.com", password, false},
+		{"no account", "", password, false},
+		{"an address that is too long", strings.Repeat("a", 5000) + "@example.com", password, false},
+		{"an id in place of the address", off.ID, password, false},
+		{"a disabled account", "off@example.com", password, false},
+	} {
+		compared = compared[:0]
+		_, _, err := b.SignIn(t.Context(), Credentials{Email: tc.email, Password: tc.password, Address: tc.name})
+		if (err == nil) != tc.in || !tc.in && !errors.Is(err, auth.ErrCredentials) {
+			t.Errorf("%s: %v", tc.name, err)
+		}
+		if len(compared) != 1 || compared[0] != bcrypt.MinCost {
+			t.Errorf("%s: compared %d times, with the costs %v", tc.name, len(compared), compared)
+		}
+	}
+}
+
 func TestSetUpMakesTheFirstAdminOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

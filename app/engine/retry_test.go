@@ -47,6 +47,25 @@ func TestTransientErrorsAreRetried(t *testing.T) {
 	}
 }
 
+// TestTheFirstWaitIsTheJobs: it doubles with each retry up to a minute, or stays where it is more.
+func TestTheFirstWaitIsTheJobs(t *testing.T) {
+	t.Parallel()
+	for first, want := range map[time.Duration][]time.Duration{
+		10 * time.Second: {5 * time.Second, 10 * time.Second, 20 * time.Second, 30 * time.Second},
+		5 * time.Minute:  {150 * time.Second, 150 * time.Second, 150 * time.Second, 150 * time.Second},
+		1:                {0, 1, 2, 4},
+	} {
+		b := newBench(t, fakeTable("orders", "id"))
+		b.job.Backoff, b.job.Pipeline.MaxRetries = first, 4
+		b.job.Open = func(context.Context) (connectors.Source, connectors.Destination, error) {
+			return nil, nil, &connectors.Error{Kind: connectors.KindNetwork, Op: "open", Err: errors.New("down")}
+		}
+		if r := b.run(); r.Status != model.RunFailed || !slices.Equal(b.waits, want) {
+			t.Errorf("%s: %s after waits of %v, want %v", first, r.Status, b.waits, want)
+		}
+	}
+}
+
 func TestOtherErrorsAreNotRetried(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []connectors.ErrorKind{

@@ -35,6 +35,7 @@ type Control interface {
 	Busy() map[string]bool
 	Settings(ctx context.Context) (model.Settings, error)
 	CheckOverdue(ctx context.Context) error
+	Beat()
 }
 
 // Scheduler starts runs. Construct it with all fields set, pass it the events
@@ -156,8 +157,10 @@ func (s *Scheduler) tick(ctx context.Context) error {
 		s.flags.Lock() // what was to be read is still to be read
 		s.changed, s.settled = s.changed || changed, s.settled || settled || changed
 		s.flags.Unlock()
+		return err
 	}
-	return err
+	s.Control.Beat()
+	return nil
 }
 
 func (s *Scheduler) advance(ctx context.Context, busy map[string]bool, changed, settled bool) error {
