@@ -10,6 +10,7 @@ import (
 	"arus/app/control"
 	"arus/app/model"
 	"arus/connectors"
+	"arus/connectors/warehouse/schema"
 )
 
 // The codes of the error envelope.
@@ -94,6 +95,16 @@ func Status(err error) (int, Error) {
 		return say(http.StatusUnprocessableEntity, codeInvalid)
 	case errors.Is(err, control.ErrStopping):
 		return say(http.StatusServiceUnavailable, codeStopping)
+	}
+	if broken, ok := errors.AsType[*schema.Error](err); ok {
+		switch broken.Class {
+		case schema.NotFound:
+			return say(http.StatusNotFound, codeNotFound)
+		case schema.Conflict:
+			return say(http.StatusConflict, codeConflict)
+		case schema.Invalid:
+			return say(http.StatusUnprocessableEntity, codeInvalid)
+		}
 	}
 	if status, code, ok := connectorStatus(err); ok {
 		e := Error{Code: code, Message: err.Error()}

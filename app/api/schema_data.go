@@ -43,20 +43,12 @@ func schemaDataPost(c *call) (any, error) {
 
 func (c *call) upsert(table string, body []byte) (warehouse.Summary, error) {
 	form, _, _ := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
-	var rows textRows
-	var err error
-	switch form {
-	case "application/json":
-		rows, err = readJSON(body)
-	case "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines":
-		rows, err = readNDJSON(body)
-	case "text/csv":
-		rows, err = readCSV(body)
-	default:
+	columns, rows, err := TextRows(form, body)
+	if errors.Is(err, errForm) {
 		return c.Control.UpsertBatch(c.ctx, table, body)
 	}
 	if err != nil {
 		return warehouse.Summary{}, err
 	}
-	return c.Control.UpsertRows(c.ctx, table, rows.columns, rows.rows)
+	return c.Control.UpsertRows(c.ctx, table, columns, rows)
 }

@@ -176,3 +176,23 @@ func readCSV(body []byte) (textRows, error) {
 		t.rows = append(t.rows, row)
 	}
 }
+
+// TextRows reads rows of text in one of the forms that /data takes besides its
+// own, by their content type. A nil value is a null.
+func TextRows(form string, body []byte) (columns []string, rows [][]*string, err error) {
+	var t textRows
+	switch form {
+	case "application/json":
+		t, err = readJSON(body)
+	case "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines":
+		t, err = readNDJSON(body)
+	case "text/csv":
+		t, err = readCSV(body)
+	default:
+		err = errForm
+	}
+	return t.columns, t.rows, err
+}
+
+// errForm says that rows have another form than those of text.
+var errForm = errors.New("the form must be CSV, JSON or NDJSON")

@@ -160,6 +160,29 @@ func examineKey(ctx context.Context, dir, file, env string, readable bool) Findi
 	return f
 }
 
+// Examine looks at everything that the program needs while it runs: the data
+// directory, the key, the state file and every connection.
+func (s *Service) Examine(ctx context.Context) ([]Finding, error) {
+	if err := s.may(ctx, auth.Maintain); err != nil {
+		return nil, err
+	}
+	env := ""
+	if s.Getenv != nil {
+		env = s.Getenv(secret.KeyEnv)
+	}
+	findings, _ := ExamineDir(ctx, s.Store.Dir(), env, s.Now())
+	more, err := s.ExamineConnections(ctx)
+	return append(findings, more...), err
+}
+
+// DataDir is the data directory, for whoever maintains it; "" for others.
+func (s *Service) DataDir(ctx context.Context) string {
+	if s.may(ctx, auth.Maintain) != nil {
+		return ""
+	}
+	return s.Store.Dir()
+}
+
 // ExamineConnections tests every source and destination, and the interpreter of scripts.
 func (s *Service) ExamineConnections(ctx context.Context) ([]Finding, error) {
 	if err := s.may(ctx, auth.Maintain); err != nil {

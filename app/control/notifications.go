@@ -215,6 +215,14 @@ func (s *Service) ListLinks(ctx context.Context, pipeline string) ([]model.Notif
 	return s.Store.ListLinks(ctx, p.ID)
 }
 
+// ListAllLinks gives the notification links of all pipelines.
+func (s *Service) ListAllLinks(ctx context.Context) ([]model.NotificationLink, error) {
+	if err := s.may(ctx, auth.Read); err != nil {
+		return nil, err
+	}
+	return s.Store.ListLinks(ctx, "")
+}
+
 // AddLink links a pipeline with a notification target. No events mean failure.
 func (s *Service) AddLink(ctx context.Context, pipelineID, targetID string, events []model.NotifyEvent) (model.NotificationLink, error) {
 	if err := s.may(ctx, auth.EditNotifications); err != nil {

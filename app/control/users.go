@@ -111,6 +111,20 @@ func (s *Service) ListUsers(ctx context.Context, page Page) ([]model.User, int, 
 	return s.Store.ListUsers(ctx, page)
 }
 
+// ListUserNames gives the addresses of the accounts by id, for whoever manages
+// what belongs to them.
+func (s *Service) ListUserNames(ctx context.Context) (map[string]string, error) {
+	if err := s.may(ctx, auth.ManageTokens); err != nil {
+		return nil, err
+	}
+	users, err := all(func(p store.Page) ([]model.User, int, error) { return s.Store.ListUsers(ctx, p) })
+	names := make(map[string]string, len(users))
+	for _, u := range users {
+		names[u.ID] = u.Email
+	}
+	return names, err
+}
+
 // UserUpdate is what to change of an account; nil leaves a field as it is.
 type UserUpdate struct {
 	Email    *string

@@ -290,6 +290,14 @@ func (s *Service) ListQueries(ctx context.Context, page Page) ([]model.QueryEntr
 	return s.Store.ListQueries(ctx, auth.ActorOf(ctx).UserID(), page)
 }
 
+// Query gives one of the actor's own queries.
+func (s *Service) Query(ctx context.Context, id int64) (model.QueryEntry, error) {
+	if err := s.may(ctx, auth.ReadRows); err != nil {
+		return model.QueryEntry{}, err
+	}
+	return s.Store.GetQuery(ctx, auth.ActorOf(ctx).UserID(), id)
+}
+
 // ClearQueries forgets the actor's own queries.
 func (s *Service) ClearQueries(ctx context.Context) error {
 	if err := s.may(ctx, auth.ReadRows); err != nil {

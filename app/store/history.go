@@ -49,6 +49,13 @@ func (s *Store) ListQueries(ctx context.Context, userID string, page Page) (list
 	return list, total, fail(err, "list the queries of user %s", userID)
 }
 
+// GetQuery returns one of a user's queries.
+func (s *Store) GetQuery(ctx context.Context, userID string, id int64) (model.QueryEntry, error) {
+	e, err := scanQuery(s.reader.QueryRowContext(ctx, `SELECT id, user_id, at, sql, duration_ms, rows, error FROM arus_config_query_history
+		WHERE user_id = ? AND id = ?`, userID, id))
+	return e, fail(err, "get query %d", id)
+}
+
 // ClearQueries forgets a user's queries.
 func (s *Store) ClearQueries(ctx context.Context, userID string) error {
 	_, err := s.writer.ExecContext(ctx, `DELETE FROM arus_config_query_history WHERE user_id = ?`, userID)

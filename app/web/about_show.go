@@ -15,13 +15,21 @@ import (
 // aboutShow says what this is and how it does, so that it can be copied into a
 // report: no names, no addresses, no secrets.
 func aboutShow(v *visit) error {
-	vitals, err := v.Control.StateSize(v.ctx)
+	view, err := v.about()
 	if err != nil {
 		return err
 	}
+	return v.show(page{title: "About"}, pages.About(view))
+}
+
+func (v *visit) about() (pages.AboutView, error) {
+	vitals, err := v.Control.StateSize(v.ctx)
+	if err != nil {
+		return pages.AboutView{}, err
+	}
 	sums, err := v.sums.get(v.ctx, 7)
 	if err != nil {
-		return err
+		return pages.AboutView{}, err
 	}
 	sum := sums.summary
 	var memory runtime.MemStats
@@ -56,5 +64,5 @@ func aboutShow(v *visit) error {
 	if f, ok := v.assets.files["LICENSES"]; ok {
 		view.Licenses = string(f.text)
 	}
-	return v.show(page{title: "About"}, pages.About(view))
+	return view, nil
 }

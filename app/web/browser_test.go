@@ -27,9 +27,10 @@ import (
 )
 
 // pageList is every page that somebody signed in can open, with a site that is
-// filled: all of them are opened by TestPages and drawn by TestScreenshots.
-func pageList(s *site) []struct{ name, path string } {
-	return []struct{ name, path string }{
+// filled and furnished: all of them are opened by TestPages, read by
+// TestWhatIsNotAllowedIsNotOffered and drawn by TestScreenshots.
+func pageList(s *site, f furnished) []struct{ name, path string } {
+	return append(managePages(f), []struct{ name, path string }{
 		{"dashboard", "/"},
 		{"alerts", "/alerts"},
 		{"search", "/search?q=shop"},
@@ -73,8 +74,20 @@ func pageList(s *site) []struct{ name, path string } {
 		{"destination", "/destinations/" + s.target.ID},
 		{"destination-new", "/destinations/new?type=clickhouse"},
 		{"destination-delete", "/destinations/" + s.target.ID + "/delete"},
+		{"close", "/close"},
+		{"source-clone", "/sources/" + s.source.ID + "/clone"},
+		{"destination-clone", "/destinations/" + s.target.ID + "/clone"},
+		{"destination-edit", "/destinations/" + s.target.ID + "/edit"},
+		{"destination-table", "/destinations/" + s.target.ID + "/table?name=orders"},
+		{"pipeline-full-refresh", "/pipelines/" + s.pipeline.ID + "/full-refresh"},
+		{"pipeline-clone", "/pipelines/" + s.pipeline.ID + "/clone"},
+		{"pipeline-delete", "/pipelines/" + s.pipeline.ID + "/delete"},
+		{"pipeline-script", "/pipelines/" + s.pipeline.ID + "/scripts/" + f.script.ID},
+		{"pipeline-script-delete", "/pipelines/" + s.pipeline.ID + "/scripts/" + f.script.ID + "/delete"},
+		{"pipeline-watermark-reset", "/pipelines/" + s.pipeline.ID + "/watermarks/reset"},
+		{"run-cancel", "/runs/" + s.run + "/cancel"},
 		{"not-found", "/nowhere"},
-	}
+	}...)
 }
 
 // browser is a real Chromium that a test steers, signed in to a site.
@@ -272,10 +285,18 @@ func (b *browser) size(width, height int64) {
 	call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: height, DeviceScaleFactor: 1, Mobile: width < 600})
 }
 
-// axe fails the test when axe-core finds something serious on the page.
-func (b *browser) axe(where string) {
+// axe fails the test when axe-core finds something serious on the page; with
+// rules it looks at these alone.
+func (b *browser) axe(where string, rules ...string) {
 	b.t.Helper()
-	answer := eval[string](b, axeScript(b.t)+`;axe.run(document, {resultTypes: ["violations"]}).then(r => JSON.stringify(r.violations.map(v => ({
+	if !eval[bool](b, `"axe" in window`) {
+		eval[bool](b, axeScript(b.t)+`;true`)
+	}
+	only := ""
+	if len(rules) > 0 {
+		only = `, runOnly: ["` + strings.Join(rules, `", "`) + `"]`
+	}
+	answer := eval[string](b, `axe.run(document, {resultTypes: ["violations"]`+only+`}).then(r => JSON.stringify(r.violations.map(v => ({
 		id: v.id, impact: v.impact, help: v.help, nodes: v.nodes.slice(0, 3).map(n => n.html.slice(0, 200) + " :: " + n.failureSummary.slice(0, 300))}))))`)
 	var found []struct {
 		ID, Impact, Help string
@@ -315,28 +336,31 @@ func (b *browser) shot(file string) {
 	b.must(os.WriteFile(file, take(b, chromedp.FullScreenshot(100)), 0o644))
 }
 
-// TestPages opens every page, in both themes and narrow.
+// TestPages opens every page once and looks at it in both themes and narrow.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	servers.Chromium(t)
-	s := newSite(t)
-	s.fill()
+	s, f := fullSite(t)
 	b := newBrowser(s, model.RoleAdmin)
 	b.expect("404 (Not Found)")
-	for _, p := range pageList(s) {
-		for _, theme := range []string{"light", "dark"} {
-			b.theme(theme)
-			b.open(p.path)
-			b.axe(p.name + " " + theme)
-		}
-		b.size(360, 740)
+	for _, p := range pageList(s, f) {
+		b.theme("light")
 		b.open(p.path)
+		b.axe(p.name + " light")
+		// What a theme changes is colours.
+		b.theme("dark")
+		b.until(`document.documentElement.getAttribute("data-bs-theme") === "dark"`)
+		b.axe(p.name+" dark", "color-contrast")
+		b.size(360, 740)
 		if width := eval[int](b, `document.scrollingElement.scrollWidth`); width > 360 {
-			t.Errorf("%s: %d px wide on a screen of 360", p.name, width)
+			t.Errorf("%s: %d px wide on a screen of 360, by %s", p.name, width, eval[string](b, widest))
 		}
 		b.size(1280, 900)
 	}
 }
+
+// widest names the elements that are beyond the right edge of the window.
+const widest = `[...document.querySelectorAll("main *, header *")].filter(e => e.getBoundingClientRect().right > 361 && !e.closest(".table-responsive, .log, pre, .tabs")).slice(0, 3).map(e => e.outerHTML.slice(0, 120)).join(" | ")`
 
 // TestScreenshots draws every page into the directory that ARUS_SCREENSHOTS
 // names.
@@ -346,12 +370,11 @@ func TestScreenshots(t *testing.T) {
 		t.Skip("ARUS_SCREENSHOTS names no directory: `go tool task screenshots` does")
 	}
 	only := os.Getenv("ARUS_SCREENSHOTS_ONLY")
-	s := newSite(t)
-	s.fill()
+	s, f := fullSite(t)
 	b := newBrowser(s, model.RoleAdmin)
 	b.expect("404 (Not Found)")
 	b.must(os.MkdirAll(dir, 0o755))
-	for _, p := range pageList(s) {
+	for _, p := range pageList(s, f) {
 		if only != "" && !strings.Contains(p.name, only) {
 			continue
 		}

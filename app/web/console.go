@@ -97,7 +97,11 @@ func (c *console) serve(w http.ResponseWriter, r *http.Request, rt route) {
 		err = nil
 	}
 	if err == nil && r.Method == http.MethodPost {
-		if err = r.ParseForm(); err != nil {
+		// A form with a file is read too; one without is no error.
+		if err = r.ParseMultipartForm(maxForm); errors.Is(err, http.ErrNotMultipart) {
+			err = nil
+		}
+		if err != nil {
 			err = fmt.Errorf("read the form: %w", err)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 
 	"arus/app/auth"
 	"arus/app/control"
+	"arus/connectors/warehouse/schema"
 	"arus/views/components"
 	"arus/views/layout"
 	"arus/views/pages"
@@ -83,6 +84,10 @@ func (v *visit) form(err error) (f components.Form, ok bool) {
 	if errors.Is(err, control.ErrConflict) || errors.Is(err, control.ErrInvalid) || errors.Is(err, control.ErrInUse) ||
 		errors.Is(err, control.ErrOwnAccount) || errors.Is(err, control.ErrRunActive) || errors.Is(err, control.ErrRunState) {
 		f.Message = err.Error()
+		return f, true
+	}
+	if broken, is := errors.AsType[*schema.Error](err); is && broken.Class != schema.NotFound {
+		f.Message = broken.Error()
 		return f, true
 	}
 	return f, false
@@ -184,7 +189,9 @@ const (
 	flashCookie = "arus_flash"
 	themeCookie = "arus_theme"
 	zoneCookie  = "arus_zone" // set by app.js
-	seenCookie  = "arus_seen"
+
+	chosenZoneCookie = "arus_zone_chosen"
+	seenCookie       = "arus_seen"
 )
 
 func (v *visit) setCookie(name, value string, life time.Duration, hidden bool) {
@@ -216,8 +223,16 @@ func (v *visit) flashes() []components.Flash {
 	return []components.Flash{f}
 }
 
-// zone is the zone of whoever looks: UTC where it is not known.
+// zone is the zone of whoever looks: the one that was chosen, else the browser's.
 func (v *visit) zone() *time.Location {
+	if zone, err := time.LoadLocation(v.cookie(chosenZoneCookie)); err == nil && v.cookie(chosenZoneCookie) != "" {
+		return zone
+	}
+	return v.browserZone()
+}
+
+// browserZone is the zone of the browser: UTC where it is not known.
+func (v *visit) browserZone() *time.Location {
 	name, err := url.QueryUnescape(v.cookie(zoneCookie))
 	if err != nil || name == "" || name == "Local" {
 		return time.UTC
@@ -298,6 +313,17 @@ func (v *visit) write(status int, body templ.Component) error {
 	}
 	_, _ = z.Write(buffer.Bytes()) // as above
 	_ = z.Close()
+	return nil
+}
+
+// json sends a value to a script of the page.
+func (v *visit) json(value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	v.w.Header().Set("Content-Type", "application/json")
+	_, _ = v.w.Write(text) // the browser is gone
 	return nil
 }
 

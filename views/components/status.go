@@ -7,7 +7,7 @@ type look struct{ tone, icon, text string }
 // and deliveries, by the word that the API uses.
 func statusLook(status string) look {
 	switch status {
-	case "success", "connected", "passed", "applied", "sent", "fresh", "ready", "done", "copied":
+	case "success", "connected", "passed", "applied", "sent", "fresh", "ready", "done", "copied", "ok":
 		return look{"green", "circle-check", ""}
 	case "active":
 		return look{"green", "player-play", ""}
