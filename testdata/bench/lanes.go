@@ -36,7 +36,9 @@ func lanes() []lane {
 		{"pg-embedded", "PostgreSQL to the built-in warehouse, full refresh", pgToEmbedded},
 		{"sqlite-embedded", "SQLite to the built-in warehouse, full refresh", sqliteToEmbedded},
 		{"serve", fmt.Sprintf("the server with %d pipelines that have nothing to do: ready, idle, looked at", idlePipelines), serving},
-		{"warehouse-query", "fifteen queries of the built-in warehouse, and of plain SQLite", warehouseQueries},
+		{"warehouse-load", "the built-in warehouse: first load of a fact table, five times the rows over thirty days", warehouseLoad},
+		{"warehouse-upsert", "the built-in warehouse: three times 200,000 rows of keys that it has, in the same table", warehouseUpserts},
+		{"warehouse-query", "fifteen queries of the built-in warehouse over that table, and of plain SQLite", warehouseQueries},
 	}
 }
 
@@ -438,7 +440,7 @@ func pgToEmbedded(ctx context.Context, b *bench) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.intoEmbedded(b.postgresURL(src), want), nil
+	return b.intoEmbedded(b.postgresURL(src), want, b.plainParquet(b.readPostgres(src), "pgx", want.rows)), nil
 }
 
 func sqliteToEmbedded(ctx context.Context, b *bench) (*job, error) {
@@ -450,11 +452,11 @@ func sqliteToEmbedded(ctx context.Context, b *bench) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.intoEmbedded("sqlite://"+file, want), nil
+	return b.intoEmbedded("sqlite://"+file, want, b.plainParquet(readSQLite(file), "database/sql", want.rows)), nil
 }
 
-// intoEmbedded has no floor: no other program loads this warehouse. The data directory stays until it is checked.
-func (b *bench) intoEmbedded(from string, want sum) *job {
+// intoEmbedded loads the built-in warehouse, whose files are Parquet. The data directory stays until it is checked.
+func (b *bench) intoEmbedded(from string, want sum, floors []contender) *job {
 	var data string
 	remove := func(context.Context) error {
 		if data == "" {
@@ -463,7 +465,7 @@ func (b *bench) intoEmbedded(from string, want sum) *job {
 		return os.RemoveAll(data)
 	}
 	return &job{
-		rows: want.rows, bytes: b.size,
+		rows: want.rows, bytes: b.size, floors: floors,
 		arus: contender{
 			name: "arus",
 			reset: func(ctx context.Context) (err error) {

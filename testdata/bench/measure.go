@@ -279,7 +279,9 @@ func maxPeak(samples []sample) (mb float64) {
 // tail is the last few lines of a program's output, on one line.
 func tail(text []byte) string {
 	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
-	return string(bytes.Join(lines[max(0, len(lines)-5):], []byte(" | ")))
+	const most = 1000
+	joined := bytes.Join(lines[max(0, len(lines)-5):], []byte(" | "))
+	return string(joined[max(0, len(joined)-most):])
 }
 
 func round(x float64, digits int) float64 {

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -77,12 +76,12 @@ func serving(ctx context.Context, b *bench) (*job, error) {
 
 // idleData makes the pipelines and a token.
 func (b *bench) idleData(ctx context.Context, data string) (token string, err error) {
-	source := filepath.Join(data, "shop.sqlite")
+	source, file := b.path("shop.sqlite"), b.path("pipelines.yaml")
 	db, err := sql.Open("sqlite", "file:"+source)
 	if err != nil {
 		return "", err
 	}
-	_, err = db.ExecContext(ctx, "CREATE TABLE orders (id INTEGER PRIMARY KEY, updated_at DATETIME NOT NULL)")
+	_, err = db.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY, updated_at DATETIME NOT NULL)")
 	if err = errors.Join(err, db.Close()); err != nil {
 		return "", err
 	}
@@ -91,7 +90,6 @@ func (b *bench) idleData(ctx context.Context, data string) (token string, err er
 	for i := range idlePipelines {
 		fmt.Fprintf(&text, "  - name: pipeline %d\n    source: shop\n    destination: warehouse\n    tables:\n      - source_table: orders\n        target_table: orders_%d\n", i, i)
 	}
-	file := filepath.Join(data, "pipelines.yaml")
 	if err := toFile(file, func(w io.Writer) error { _, err := io.WriteString(w, text.String()); return err }); err != nil {
 		return "", err
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -10,22 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"time"
 
-	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/parquet-go/parquet-go"
 	"modernc.org/sqlite"
 
-	"arus/connectors"
 	"arus/connectors/sqlite/lite"
 	"arus/connectors/warehouse"
-	"arus/connectors/warehouse/schema"
 )
-
-// tripDays is over how many days the trips are spread.
-const tripDays = 30
 
 // question is a query and what the warehouse has to be beside plain SQLite.
 type question struct {
@@ -54,212 +44,6 @@ func questions(from int64) []question {
 		{"join", "SELECT c.name, count(*) FROM trips t JOIN cities c ON c.id = t.city GROUP BY c.name ORDER BY 1", 1 / 1.5},
 		{"one row", "SELECT ts, id, city, status, vehicle, driver, fare, tip, miles, paid FROM trips WHERE id = 4711", 0},
 	}
-}
-
-func tripColumns() []connectors.Column {
-	kinds := []connectors.Kind{
-		connectors.Uint32, connectors.Int64, connectors.Uint16, connectors.Text, connectors.Text, connectors.Int32, connectors.Float64, connectors.Float64, connectors.Float32, connectors.Bool,
-	}
-	out := make([]connectors.Column, len(kinds))
-	for i, name := range []string{"ts", "id", "city", "status", "vehicle", "driver", "fare", "tip", "miles", "paid"} {
-		out[i] = connectors.Column{Name: name, Type: connectors.Type{Kind: kinds[i]}}
-	}
-	return out
-}
-
-func tripTable() *schema.Table {
-	types := []string{"Uint32", "Int64", "Uint16", "SmallEnum", "String", "Int32", "Float64", "Float64", "Float32", "Bool"}
-	t := &schema.Table{Name: "trips", IsFactTable: true, Config: schema.DefaultConfig(), PrimaryKeyColumns: []int{1}, ArchivingSortColumns: []int{2, 3}}
-	t.Config.RecordRetentionInDays = 0
-	for i, c := range tripColumns() {
-		t.Columns = append(t.Columns, schema.Column{Name: c.Name, Type: types[i]})
-	}
-	return t
-}
-
-// trip is a function of its number; nil is null.
-func trip(i, rows, first int64) []driver.Value {
-	h := uint64(i)*0x9e3779b97f4a7c15 + 12345
-	next := func(n uint64) int64 {
-		h ^= h >> 29
-		h *= 0xbf58476d1ce4e5b9
-		h ^= h >> 32
-		return int64(h % n)
-	}
-	var tip driver.Value
-	if cents := next(1200); cents > 200 {
-		tip = float64(cents) / 100
-	}
-	return []driver.Value{
-		first + i*tripDays*86400/rows, i, next(100), []string{"completed", "completed", "completed", "canceled", "rejected", "no show"}[next(6)],
-		[]string{"car", "van", "bike", "scooter"}[next(4)], next(20000), float64(300+next(5000)) / 100, tip, float64(float32(next(400)) / 16), next(10) > 0,
-	}
-}
-
-func appendTrip(b []array.Builder, v []driver.Value) {
-	for c, x := range v {
-		switch b := b[c].(type) {
-		case *array.Uint32Builder:
-			b.Append(uint32(x.(int64)))
-		case *array.Int64Builder:
-			b.Append(x.(int64))
-		case *array.Uint16Builder:
-			b.Append(uint16(x.(int64)))
-		case *array.Int32Builder:
-			b.Append(int32(x.(int64)))
-		case *array.StringBuilder:
-			b.Append(x.(string))
-		case *array.Float32Builder:
-			b.Append(float32(x.(float64)))
-		case *array.BooleanBuilder:
-			b.Append(x.(bool))
-		case *array.Float64Builder:
-			if x == nil {
-				b.AppendNull()
-			} else {
-				b.Append(x.(float64))
-			}
-		}
-	}
-}
-
-// loadTrips loads the warehouse in dir.
-func loadTrips(ctx context.Context, dir string, rows, first int64) error {
-	s, err := warehouse.OpenStore(dir, time.Now)
-	if err != nil {
-		return err
-	}
-	if _, err := s.Create(ctx, tripTable()); err != nil {
-		return err
-	}
-	d, err := warehouse.New().OpenDestination(ctx, connectors.Config{Database: dir})
-	if err != nil {
-		return err
-	}
-	load := func(req connectors.LoadRequest, fill func(*connectors.Batcher) error) error {
-		req.RunID, req.SyncedAt, req.Mode = "0190a6b2-0000-7000-8000-00000000000a", time.Now(), connectors.Replace
-		l, err := d.Begin(ctx, req)
-		if err != nil {
-			return err
-		}
-		b := connectors.NewBatcher(req.Columns, connectors.Limits{Rows: 1 << 16, Bytes: 64 << 20}, func(batch arrow.RecordBatch) error { return l.Write(ctx, batch) })
-		defer b.Release()
-		if err = errors.Join(fill(b), b.Flush()); err != nil {
-			return errors.Join(err, l.Abort())
-		}
-		_, err = l.Commit(ctx)
-		return err
-	}
-	err = load(connectors.LoadRequest{Target: connectors.TableRef{Name: "trips"}, Columns: tripColumns(), Key: []string{"id"}}, func(b *connectors.Batcher) error {
-		for i := range rows {
-			appendTrip(b.Builders, trip(i, rows, first))
-			if err := b.EndRow(64); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	cities := []connectors.Column{{Name: "id", Type: connectors.Type{Kind: connectors.Int64}}, {Name: "name", Type: connectors.Type{Kind: connectors.Text}}}
-	return load(connectors.LoadRequest{Target: connectors.TableRef{Name: "cities"}, Columns: cities, Key: []string{"id"}}, func(b *connectors.Batcher) error {
-		for i := range int64(100) {
-			appendTrip(b.Builders, []driver.Value{i, fmt.Sprint("city ", i)})
-			if err := b.EndRow(16); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// plainTrips makes the same tables in a SQLite file.
-func plainTrips(ctx context.Context, c *lite.Conn, rows, first int64) error {
-	for _, sql := range []string{
-		"PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF",
-		"CREATE TABLE trips (ts INTEGER, id INTEGER PRIMARY KEY, city INTEGER, status TEXT, vehicle TEXT, driver INTEGER, fare REAL, tip REAL, miles REAL, paid INTEGER)",
-		"CREATE TABLE cities (id INTEGER PRIMARY KEY, name TEXT)", "BEGIN",
-	} {
-		if err := c.Exec(ctx, sql); err != nil {
-			return err
-		}
-	}
-	put, err := c.Prepare(ctx, "INSERT INTO trips VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", 10)
-	if err != nil {
-		return err
-	}
-	for i := range rows {
-		for k, v := range trip(i, rows, first) {
-			put.Set(k, v)
-		}
-		if err := put.Exec(ctx); err != nil {
-			return err
-		}
-	}
-	for i := range int64(100) {
-		if err := c.Exec(ctx, "INSERT INTO cities VALUES (?, ?)", i, fmt.Sprint("city ", i)); err != nil {
-			return err
-		}
-	}
-	return errors.Join(put.Close(), c.Exec(ctx, "COMMIT"))
-}
-
-// sortedParquet writes the rows of each day, sorted as the archive has them, by
-// plain parquet-go with zstd, and gives the size of the files.
-func sortedParquet(rows, first int64) (int64, error) {
-	type row struct {
-		TS      int32    `parquet:"ts,zstd"`
-		ID      int64    `parquet:"id,zstd"`
-		City    int32    `parquet:"city,zstd,dict"`
-		Status  string   `parquet:"status,zstd,dict"`
-		Vehicle string   `parquet:"vehicle,zstd,dict"`
-		Driver  int32    `parquet:"driver,zstd"`
-		Fare    float64  `parquet:"fare,zstd"`
-		Tip     *float64 `parquet:"tip,optional,zstd"`
-		Miles   float32  `parquet:"miles,zstd"`
-		Paid    bool     `parquet:"paid,zstd"`
-	}
-	total := int64(0)
-	for day := range int64(tripDays) {
-		var out []row
-		for i := (day*rows + tripDays - 1) / tripDays; i < ((day+1)*rows+tripDays-1)/tripDays; i++ {
-			v := trip(i, rows, first)
-			r := row{int32(v[0].(int64)), v[1].(int64), int32(v[2].(int64)), v[3].(string), v[4].(string), int32(v[5].(int64)), v[6].(float64), nil, float32(v[8].(float64)), v[9].(bool)}
-			if tip, ok := v[7].(float64); ok {
-				r.Tip = &tip
-			}
-			out = append(out, r)
-		}
-		slices.SortStableFunc(out, func(a, b row) int {
-			if a.City != b.City {
-				return int(a.City - b.City)
-			}
-			if a.Status < b.Status {
-				return -1
-			} else if a.Status > b.Status {
-				return 1
-			}
-			return 0
-		})
-		n := &written{}
-		w := parquet.NewGenericWriter[row](n)
-		if _, err := w.Write(out); err != nil {
-			return 0, err
-		}
-		if err := w.Close(); err != nil {
-			return 0, err
-		}
-		total += n.n
-	}
-	return total, nil
-}
-
-type written struct{ n int64 }
-
-func (c *written) Write(p []byte) (int, error) {
-	c.n += int64(len(p))
-	return len(p), nil
 }
 
 func sizeOf(dir string) (n int64, err error) {
@@ -355,26 +139,136 @@ func askWarehouse(ctx context.Context, dir, sql string) (a answer, err error) {
 	return a, err
 }
 
+// tripsEach is how many trips there are for each row of -rows.
+const tripsEach = 5
+
+// firstTrip is when the trips begin.
+func firstTrip() int64 { return time.Now().Unix()/86400*86400 - (tripDays+10)*86400 }
+
+// warehouseLoad loads a fact table of thirty days for the first time.
+func warehouseLoad(_ context.Context, b *bench) (*job, error) {
+	rows, first := tripsEach*b.options.rows, firstTrip()
+	dir, plain := filepath.Join(b.path("load-data"), "warehouse"), b.path("load-parquet")
+	best := 0.0
+	var archive, parquetSize int64
+	return &job{
+		rows: rows,
+		floors: []contender{{
+			name:  "plain parquet-go of the same days, sorted, with zstd",
+			reset: func(context.Context) error { return os.RemoveAll(plain) },
+			run: func(ctx context.Context) (sample, error) {
+				s, done, err := b.trips(ctx, "parquet", plain, rows, first)
+				parquetSize = done.Bytes
+				return s, err
+			},
+		}},
+		arus: contender{
+			name: "arus",
+			reset: func(context.Context) error {
+				return errors.Join(os.RemoveAll(filepath.Dir(dir)), os.MkdirAll(dir, 0o700))
+			},
+			run: func(ctx context.Context) (sample, error) {
+				s, _, err := b.trips(ctx, "load", dir, rows, first)
+				best = math.Max(best, float64(rows)/s.Seconds)
+				b.say("%.0f trips a second, %.0f a second of processor time (at least 300,000 on two cores)", float64(rows)/s.Seconds, float64(rows)/s.CPU)
+				return s, err
+			},
+			check: func(ctx context.Context) (err error) {
+				if archive, err = sizeOf(filepath.Join(dir, "trips", "archive")); err != nil {
+					return err
+				}
+				n, err := askWarehouse(ctx, dir, "SELECT count(*), count(DISTINCT id), sum(id) FROM trips")
+				want := answer{}
+				want.add([]any{rows, rows, rows * (rows - 1) / 2})
+				if err == nil && n.sum != want.sum {
+					err = errors.New("WRONG COPY: the trips are not those that were loaded")
+				}
+				return err
+			},
+		},
+		end: func(context.Context) error {
+			b.say("archive %.1f MB: %.2f of sorted zstd Parquet (at most 1.3)", float64(archive)/1e6, float64(archive)/float64(parquetSize))
+			return errors.Join(os.RemoveAll(filepath.Dir(dir)), os.RemoveAll(plain))
+		},
+	}, nil
+}
+
+// warehouseUpserts merges rows whose keys the table has, into a table as the first load left it.
+func warehouseUpserts(ctx context.Context, b *bench) (*job, error) {
+	rows, first := tripsEach*b.options.rows, firstTrip()
+	data := b.path("upsert-data")
+	ready, dir := filepath.Join(data, "ready"), filepath.Join(data, "warehouse")
+	if err := os.MkdirAll(ready, 0o700); err != nil {
+		return nil, err
+	}
+	if _, _, err := b.trips(ctx, "load", ready, rows, first); err != nil {
+		return nil, err
+	}
+	works := []struct{ what, name string }{{"days", "keys of one stretch of days"}, {"all", "keys of all days"}, {"all", "the same again, half of which are live"}}
+	merged := int64(0)
+	for _, w := range works {
+		n := min(int64(upsertedTrips), rows)
+		if w.what == "all" {
+			step := max(1, rows/upsertedTrips)
+			n = (rows + step - 1) / step
+		}
+		merged += n
+	}
+	return &job{
+		rows: merged,
+		arus: contender{
+			name:  "arus",
+			reset: func(context.Context) error { return errors.Join(os.RemoveAll(dir), os.CopyFS(dir, os.DirFS(ready))) },
+			run: func(ctx context.Context) (sample, error) {
+				total := sample{Load: loadAverage()}
+				for _, w := range works {
+					s, _, err := b.trips(ctx, w.what, dir, rows, first)
+					if err != nil {
+						return total, err
+					}
+					n := float64(merged) / float64(len(works))
+					b.say("%-40s %.0f rows a second, %.0f a second of processor time, peak %.0f MB (at least 50,000)", w.name, n/s.Seconds, n/s.CPU, s.PeakMB)
+					total.Seconds, total.CPU, total.PeakMB = total.Seconds+s.Seconds, total.CPU+s.CPU, math.Max(total.PeakMB, s.PeakMB)
+				}
+				return total, nil
+			},
+			check: func(ctx context.Context) error {
+				n, err := askWarehouse(ctx, dir, "SELECT count(*), count(DISTINCT id), sum(id) FROM trips")
+				want := answer{}
+				want.add([]any{rows, rows, rows * (rows - 1) / 2})
+				if err == nil && n.sum != want.sum {
+					err = errors.New("WRONG COPY: the trips are not those that there were")
+				}
+				return err
+			},
+		},
+		end: func(context.Context) error { return os.RemoveAll(data) },
+	}, nil
+}
+
 // warehouseQueries asks the warehouse and plain SQLite the same, in turn, in this
 // process; the binary's memory is measured beside it.
 func warehouseQueries(ctx context.Context, b *bench) (*job, error) {
-	rows := b.options.rows
-	first := time.Now().Unix()/86400*86400 - (tripDays+10)*86400
+	rows, first := tripsEach*b.options.rows, firstTrip()
 	data, file := b.path("warehouse-data"), b.path("trips.db")
 	dir := filepath.Join(data, "warehouse")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	began := time.Now()
-	if err := loadTrips(ctx, dir, rows, first); err != nil {
+	s, _, err := b.trips(ctx, "load", dir, rows, first)
+	if err == nil {
+		err = cities(ctx, dir)
+	}
+	if err != nil {
 		return nil, err
 	}
-	b.say("loaded %d trips in %.1f s", rows, time.Since(began).Seconds())
+	b.say("loaded %d trips in %.1f s", rows, s.Seconds)
+	t := newTrips(rows, first)
 	plain, err := lite.Open(&sqlite.Driver{}, file, lite.Create, "")
 	if err != nil {
 		return nil, err
 	}
-	if err := plainTrips(ctx, plain, rows, first); err != nil {
+	if err := t.plain(ctx, plain); err != nil {
 		return nil, errors.Join(err, plain.Close())
 	}
 	archive, err := sizeOf(filepath.Join(dir, "trips", "archive"))
@@ -385,8 +279,8 @@ func warehouseQueries(ctx context.Context, b *bench) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	parquetSize, err := sortedParquet(rows, first)
-	if err != nil {
+	parquetSize, err := t.sorted(b.path("trips-parquet"))
+	if err = errors.Join(err, os.RemoveAll(b.path("trips-parquet"))); err != nil {
 		return nil, err
 	}
 	b.say("archive %.1f MB: %.2f of sorted zstd Parquet (at most 1.3), %.2f of SQLite (at most 0.35)",
