@@ -58,7 +58,7 @@ stop() {
   wait "$server" || fail "the service ended with $?"
   server=""
 }
-get() { inside arus healthcheck --url "http://127.0.0.1:$port" >/dev/null && curl -fsS "http://127.0.0.1:$port$1"; }
+get() { inside arus healthcheck --quiet --url "http://127.0.0.1:$port" && curl -fsS "http://127.0.0.1:$port$1"; }
 
 packages() {
   if [ "$(id -u)" != 0 ] || ! command -v chroot setpriv curl >/dev/null; then

@@ -1,0 +1,157 @@
+//go:build unix
+
+package app
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var (
+	shellBlock = regexp.MustCompile("(?ms)(?:^<!-- not run: ([^\n]*) -->\n)?^```sh\n(.*?)^```$")
+	// What else than arus a command of the docs may call.
+	otherTools = regexp.MustCompile(`^(sudo|dpkg|go|printf|echo|\.ci/run|systemctl|journalctl|curl|#)`)
+)
+
+// TestTheCommandsOfTheDocs runs every shell block of the documentation, one
+// page after the other in a data directory of its own. A block that cannot be
+// run says why, and its commands are held against the command line.
+func TestTheCommandsOfTheDocs(t *testing.T) {
+	t.Parallel()
+	pages, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := filepath.Glob("../docs/connectors/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages = append(append(pages, more...), "../README.md")
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks := shellBlock.FindAllStringSubmatch(string(text), -1)
+		if len(blocks) == 0 {
+			continue
+		}
+		generated := filepath.Base(page) == "cli.md"
+		t.Run(strings.TrimPrefix(page, "../"), func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			for _, b := range blocks {
+				reason, script := b[1], b[2]
+				for _, line := range commandLines(script) {
+					if err := checkCommand(line); err != nil {
+						t.Errorf("%s\n%v", line, err)
+					}
+				}
+				if reason != "" || generated {
+					continue
+				}
+				if out, err := runShell(t, dir, script); err != nil {
+					t.Errorf("%s\n%v\n%s", script, err, out)
+				}
+			}
+		})
+	}
+}
+
+// commandLines are the calls of a script, each on one line.
+func commandLines(script string) []string {
+	var lines []string
+	for _, line := range strings.Split(strings.ReplaceAll(script, "\\\n", " "), "\n") {
+		for _, part := range strings.Split(line, " | ") {
+			if part = strings.TrimSpace(part); part != "" {
+				lines = append(lines, part)
+			}
+		}
+	}
+	return lines
+}
+
+// checkCommand parses a call of arus as the program would.
+func checkCommand(line string) error {
+	words := shellWords(line)
+	if words[0] == "sudo" {
+		words = words[1:]
+	}
+	if words[0] != "arus" {
+		if !otherTools.MatchString(words[0]) {
+			return fmt.Errorf("%q is no command of the documentation", words[0])
+		}
+		return nil
+	}
+	root := Commands()
+	cmd, rest, err := root.Find(words[1:])
+	if err != nil {
+		return err
+	}
+	if err := cmd.ParseFlags(rest); err != nil {
+		return err
+	}
+	if cmd.HasSubCommands() && cmd != root && len(cmd.Flags().Args()) > 0 {
+		return fmt.Errorf("there is no %q", cmd.CommandPath()+" "+cmd.Flags().Arg(0))
+	}
+	return cmd.ValidateArgs(cmd.Flags().Args())
+}
+
+// shellWords splits a simple line as a shell does, up to a redirection.
+func shellWords(line string) []string {
+	var words []string
+	var word strings.Builder
+	var quote rune
+	inside := false
+	for _, r := range line + " " {
+		switch {
+		case quote != 0 && r == quote:
+			quote = 0
+		case quote != 0:
+			word.WriteRune(r)
+		case r == '\'' || r == '"':
+			quote, inside = r, true
+		case r == ' ':
+			if inside || word.Len() > 0 {
+				words = append(words, word.String())
+			}
+			word.Reset()
+			inside = false
+		default:
+			word.WriteRune(r)
+		}
+	}
+	for i, w := range words {
+		if w == ">" || w == "<" || w == "#" {
+			return words[:i]
+		}
+	}
+	return words
+}
+
+// runShell runs a script with arus on its path.
+func runShell(t *testing.T, dir, script string) (string, error) {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := filepath.Join(dir, "bin")
+	if err := os.MkdirAll(bin, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	program := "#!/bin/sh\nARUS_TEST_AS_PROGRAM=1 exec '" + exe + "' \"$@\"\n"
+	if err := os.WriteFile(filepath.Join(bin, "arus"), []byte(program), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", "-euc", script)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "HOME="+dir, "ARUS_DATA="+filepath.Join(dir, "data"), "ARUS_LISTEN=127.0.0.1:0")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
