@@ -173,7 +173,9 @@ func connectionTable(v *visit, source bool) error {
 	if v.query("part") == "rows" {
 		return v.fragment(pages.TableRows(v.tableRows(e, ref)))
 	}
-	at := slices.IndexFunc(catalogue.Tables, func(t connectors.Table) bool { return t.TableRef == ref })
+	at := slices.IndexFunc(catalogue.Tables, func(t connectors.Table) bool {
+		return t.Name == ref.Name && (t.Schema == ref.Schema || t.Schema == "") // the warehouse has no schemas
+	})
 	view := pages.TableView{Name: ref.String(), Noun: e.noun(), End: e.name, Path: e.path(), Source: e.source, Known: at >= 0, Seen: catalogue.At, RowsHref: tableAddress(e, ref) + "&rows=yes", Refresh: e.path() + "/discover"}
 	view.RowsLive = tableAddress(e, ref) + "&part=rows"
 	if at >= 0 {

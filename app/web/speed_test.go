@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"arus/app/control"
 	"arus/app/model"
+	"arus/connectors"
 )
 
 // TestPagesOfALargeStateFileAreQuick measures pages with 1,000 pipelines,
@@ -22,9 +24,11 @@ func TestPagesOfALargeStateFileAreQuick(t *testing.T) {
 	}
 	s := newSite(t)
 	s.fill()
+	many := s.withManyTables()
 	enlarge(t, s, 1000, 100_000, 1_000_000)
 	c := s.client(model.RoleAdmin)
-	for _, path := range []string{"/", "/?days=90", "/alerts", "/about", "/search?q=many", "/pipelines", "/runs", "/runs/" + s.run} {
+	pages := append([]string{"/", "/?days=90", "/alerts", "/about", "/search?q=many", "/pipelines", "/runs", "/runs/" + s.run}, many...)
+	for _, path := range pages {
 		if status, _ := s.get(c, path); status != http.StatusOK {
 			t.Logf("%s: %d", path, status)
 			continue
@@ -70,5 +74,27 @@ func enlarge(t *testing.T, s *site, pipelines, runs, lines int) {
 	} {
 		_, err := db.ExecContext(t.Context(), q)
 		s.must(err)
+	}
+}
+
+// withManyTables adds a source of 5,000 tables, of which the admin has ticked
+// half, and gives the pages that show them and what else shows connections.
+func (s *site) withManyTables() []string {
+	s.t.Helper()
+	src, err := s.service.AddSource(s.admin, control.SourceInput{Name: "wide", Connection: connectors.Config{Type: "sqlite", Database: manyTables(s.t, 5000)}})
+	s.must(err)
+	tables, err := s.service.Discover(s.admin, src.ID)
+	s.must(err)
+	_, err = s.service.ChangeDraft(s.as(model.RoleAdmin), func(d *control.Draft) {
+		*d = control.Draft{Source: src.ID, Destination: s.target.ID, Picked: true}
+		for _, t := range tables[:2500] {
+			d.Tables = append(d.Tables, t.TableRef)
+		}
+	})
+	s.must(err)
+	return []string{
+		"/sources", "/sources/" + src.ID, "/sources/" + src.ID + "?q=part_03*&size=200&sort=rows", "/sources/" + src.ID + "?show=warnings",
+		"/sources/" + src.ID + "/table?schema=&name=" + tables[0].Name, "/sources/" + s.source.ID, "/destinations", "/destinations/" + s.target.ID,
+		"/welcome/source", "/welcome/tables", "/welcome/tables?show=left&size=200", "/welcome/schedule",
 	}
 }
