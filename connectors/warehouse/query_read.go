@@ -13,8 +13,8 @@ import (
 type Read struct {
 	Table string
 	// Path is how the rows are read: "columns" for groups that are made from
-	// whole columns, "rows" for rows that SQLite takes one by one, "manifest" for
-	// a count that needs no row.
+	// whole columns, "scan" for columns that are given as they are stored, "rows"
+	// for rows that SQLite takes one by one, "manifest" for a count that needs no row.
 	Path                string
 	Scans               int64
 	Files, FilesRead    int64

@@ -139,6 +139,9 @@ func (q *session) all(sql string) ([][]any, error) {
 func (q *session) answer(sql string) (rowSource, error) {
 	if s := parseShape(sql); s != nil {
 		if v := q.table(s.table.text); v != nil {
+			if p := newProjection(q, s, v); p != nil {
+				return p.answer()
+			}
 			if g := newGrouping(q, s, v); g != nil {
 				rows, err := g.answer(q)
 				if !errors.Is(err, errRows) {
