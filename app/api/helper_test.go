@@ -46,19 +46,20 @@ type bundle struct {
 	at  time.Time
 	log bytes.Buffer
 
-	users    map[model.Role]model.User
-	tokens   map[string]connectors.Secret // by role; and disabled, expired
-	source   model.Source
-	dest     model.Destination
-	pipeline model.Pipeline
-	run      string
-	failed   string // a run that failed
-	script   model.Script
-	target   model.NotificationTarget
-	link     model.NotificationLink
-	token    model.APIToken
-	session  model.Session
-	other    model.Pipeline // another pipeline, for ids under the wrong parent
+	users     map[model.Role]model.User
+	tokens    map[string]connectors.Secret // by role; and disabled, expired
+	source    model.Source
+	dest      model.Destination
+	pipeline  model.Pipeline
+	run       string
+	failed    string // a run that failed
+	script    model.Script
+	target    model.NotificationTarget
+	link      model.NotificationLink
+	token     model.APIToken
+	session   model.Session
+	lettersOf string         // a pipeline that has a dead letter, once letters was called
+	other     model.Pipeline // another pipeline, for ids under the wrong parent
 }
 
 func (b *bundle) now() time.Time {
@@ -222,7 +223,7 @@ func (b *bundle) doWith(as, method, path, body string, header map[string]string)
 	}
 	if json.Unmarshal(text, &envelope) == nil {
 		a.data, a.code = envelope.Data, envelope.Error.Code
-		if (envelope.Status == "error") != (a.status >= 400) && path != "/api/openapi.json" {
+		if (envelope.Status == "error") != (a.status >= 400) && path != "/api/openapi.json" && path != "/api/health" && envelope.Status != "" {
 			b.t.Errorf("%s %s: status %d with the envelope %s", method, path, a.status, text)
 		}
 	}

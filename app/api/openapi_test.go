@@ -142,10 +142,10 @@ func TestWhatIsAnsweredAndTakenIsDescribed(t *testing.T) {
 		body := b.resolve(row.body)
 		op := at(doc, "paths", rt.path, strings.ToLower(rt.method))
 		name := rt.method + " " + rt.path
-		if body != "" {
+		if body != "" && rt.in != nil {
 			var given any
-			if err := json.Unmarshal([]byte(body), &given); err != nil {
-				t.Fatal(err)
+			if json.Unmarshal([]byte(body), &given) != nil {
+				continue // it takes text
 			}
 			for _, fault := range conforms(doc, at(op, "requestBody", "content", "application/json", "schema"), given, "body") {
 				if !strings.Contains(fault, "body.colour") { // the sample's own nonsense
@@ -155,7 +155,7 @@ func TestWhatIsAnsweredAndTakenIsDescribed(t *testing.T) {
 		}
 		a := b.do("admin", rt.method, b.resolve(path), body)
 		var answer any
-		if json.Unmarshal([]byte(a.text), &answer) != nil || rt.path == "/api/openapi.json" {
+		if json.Unmarshal([]byte(a.text), &answer) != nil || rt.out == nil && a.status < 400 {
 			continue // a stream, a file
 		}
 		responses := at(op, "responses")

@@ -163,7 +163,7 @@ func (b *bundle) resolve(text string) string {
 	ids := map[string]string{
 		"source": b.source.ID, "destination": b.dest.ID, "pipeline": b.pipeline.ID, "other": b.other.ID, "run": b.run, "failed": b.failed,
 		"script": b.script.ID, "target": b.target.ID, "link": b.link.ID, "token": b.token.ID, "session": b.session.ID,
-		"viewer": b.users[model.RoleViewer].ID,
+		"viewer": b.users[model.RoleViewer].ID, "letters": b.lettersOf,
 	}
 	return placeholder.ReplaceAllStringFunc(text, func(m string) string {
 		if id, ok := ids[strings.Trim(m, "{}")]; ok {

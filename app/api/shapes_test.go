@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"flag"
 	"maps"
@@ -14,6 +15,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"arus/app/control"
+	"arus/app/model"
 )
 
 var update = flag.Bool("update", false, "write the goldens")
@@ -79,6 +83,25 @@ func original() map[string][]string {
 		"pause_all": {"paused_count", "pipelines[].id", "pipelines[].name", "pipelines[].status"},
 		"created":   {"id"},
 		"tables":    {"id", "updated", "auto_created"},
+
+		"login":          {"access_token", "refresh_token", "expires_in", "refresh_expires_in", "user.id", "user.email", "user.name", "user.role", "expires_at"},
+		"refresh":        {"access_token", "refresh_token", "expires_in", "refresh_expires_in"},
+		"logout":         {"message"},
+		"user_updated":   {"id", "email", "name", "role", "is_active"},
+		"updated":        {"updated"},
+		"deleted":        {"deleted"},
+		"user_deleted":   {"message"},
+		"test":           {"connected"},
+		"schemas":        {"source_id", "schemas"},
+		"resume_all":     {"resumed_count", "pipelines[].id", "pipelines[].name", "pipelines[].status"},
+		"letters":        {"[].id", "[].source_name", "[].table_name", "[].run_id", "[].row_data", "[].error_text", "[].failed_at"},
+		"asset_runs":     {"[].id", "[].status", "[].started_at", "[].duration_ms", "[].trigger_type", "[].error_message"},
+		"retry":          {"run_id", "status", "error", "results", "started_at", "finished_at", "duration_ms", "rows_synced"},
+		"script":         {"id", "pipeline_id", "name", "description", "content", "created_at", "updated_at"},
+		"target":         {"id", "name", "type", "config", "is_active", "created_at", "updated_at"},
+		"target_test":    {"sent", "type", "target", "event_type"},
+		"link":           {"id", "pipeline_id", "target_id", "event_types", "created_at"},
+		"settings_saved": {"max_retries"},
 	}
 }
 
@@ -116,9 +139,61 @@ func TestShapesOfTheOriginal(t *testing.T) {
 		{"trigger", "POST", "/api/pipelines/{pipeline}/trigger?wait=true", `{"full_refresh":true}`},
 		{"started", "POST", "/api/pipelines/{pipeline}/trigger", `{}`},
 	}
+	b.service.Sender = takes{}
+	// Once more, all else that the original's console calls. What a sign-in answers is its secret, so no golden has it; what a test of a connection
+	// answers is of the moment.
+	private := map[string]bool{"login": true, "refresh": true, "test": true}
+	reads = append(reads, []struct{ name, method, path, body string }{
+		{"login", "POST", "/api/auth/login", `{"email":"admin@example.com","password":"` + accountPassword.Reveal() + `"}`},
+		{"refresh", "POST", "/api/auth/refresh", ""},
+		{"logout", "POST", "/api/auth/logout", ""},
+		{"user_updated", "PUT", "/api/auth/users/{viewer}", `{"name":"V","role":"editor","is_active":true}`},
+		{"updated", "PUT", "/api/sources/{source}", `{"name":"shop"}`},
+		{"updated", "PUT", "/api/destinations/{destination}", `{"name":"warehouse"}`},
+		{"updated", "PUT", "/api/pipelines/{pipeline}", `{"name":"orders","schedule":"0 * * * *","depends_on":null}`},
+		{"created", "POST", "/api/sources", `{"name":"n1","type":"mysql","host":"h","port":3306,"database":"d","username":"u","password":"p","ssl":false,"auth_source":"admin","sync_method":"auto","table_include":[],"table_exclude":["audit_*"],"schema_include":[]}`},
+		{"created", "POST", "/api/destinations", `{"name":"n2","type":"postgresql","host":"h","port":5432,"database":"d","username":"u","password":"p","raw_schema":"staging","target_schema":"analytics","is_default":false}`},
+		{"created", "POST", "/api/pipelines", `{"name":"n3","source_id":"{source}","destination_id":"{destination}","schedule":"*/5 * * * *","target_schema":"mart","load_mode":"direct","tables":[{"name":"orders","load_mode":"direct","sync_mode":"incremental","watermark_column":"updated_at"}]}`},
+		{"test", "POST", "/api/sources/{source}/test", ""},
+		{"test", "POST", "/api/destinations/{destination}/test", ""},
+		{"schemas", "POST", "/api/sources/{source}/schemas", ""},
+		{"pause", "POST", "/api/pipelines/{pipeline}/resume", ""},
+		{"resume_all", "POST", "/api/pipelines/resume-all", ""},
+		{"asset_runs", "GET", "/api/pipelines/{pipeline}/runs?asset_name=orders&limit=5", ""},
+		{"letters", "GET", "/api/pipelines/{letters}/dead-letters?limit=50", ""},
+		{"retry", "POST", "/api/runs/{failed}/retry?wait=true", ""},
+		{"trigger", "POST", "/api/pipelines/{pipeline}/full-refresh?wait=true", ""},
+		{"trigger", "POST", "/api/pipelines/{pipeline}/backfill?wait=true", `{"from":"2026-02-01"}`},
+		{"script", "POST", "/api/pipelines/{pipeline}/scripts", `{"name":"s2","description":"d","content":"def transform(row): return row"}`},
+		{"script", "GET", "/api/pipelines/{pipeline}/scripts/{script}", ""},
+		{"script", "PUT", "/api/pipelines/{pipeline}/scripts/{script}", `{"content":"def transform(row): return None"}`},
+		{"deleted", "DELETE", "/api/pipelines/{pipeline}/scripts/{script}", ""},
+		{"target", "POST", "/api/notifications/targets", `{"name":"n4","type":"slack","config":{"webhook_url":"` + hookSecret + `"},"is_active":true}`},
+		{"target", "PUT", "/api/notifications/targets/{target}", `{"name":"ops","config":{},"is_active":true}`},
+		{"target_test", "POST", "/api/notifications/targets/{target}/test", `{"event_type":"failure"}`},
+		{"link", "POST", "/api/notifications/links", `{"pipeline_id":"{other}","target_id":"{target}","event_types":["failure"]}`},
+		{"link", "PUT", "/api/notifications/links/{link}", `{"event_types":["failure","success"]}`},
+		{"deleted", "DELETE", "/api/notifications/links/{link}", ""},
+		{"deleted", "DELETE", "/api/notifications/targets/{target}", ""},
+		{"settings_saved", "PUT", "/api/settings", `{"max_retries":"4","notify_dead_letter":"false"}`},
+		{"deleted", "DELETE", "/api/pipelines/{pipeline}", ""},
+		{"deleted", "DELETE", "/api/sources/{source}", ""},
+		{"user_deleted", "DELETE", "/api/auth/users/{viewer}", ""},
+	}...)
 	fields := original()
+	seen := map[string]bool{}
 	for _, r := range reads {
-		a := b.do("admin", r.method, b.resolve(r.path), b.resolve(r.body))
+		if r.name == "asset_runs" { // what was started at the end of the first part
+			b.wait()
+			b.letters()
+		}
+		var header map[string]string
+		if r.name == "refresh" {
+			login, err := b.service.Login(t.Context(), control.Credentials{Email: "editor@example.com", Password: accountPassword, Address: "10.0.0.8"})
+			b.must(err)
+			header = map[string]string{"X-Refresh-Token": login.Refresh.Reveal()}
+		}
+		a := b.doWith("admin", r.method, b.resolve(r.path), b.resolve(r.body), header)
 		if a.status >= 300 {
 			t.Errorf("%s: %d %s", r.name, a.status, a.text)
 			continue
@@ -133,9 +208,36 @@ func TestShapesOfTheOriginal(t *testing.T) {
 		if _, ok := fields[r.name]; !ok {
 			t.Errorf("nothing is said of what the console reads in %s", r.name)
 		}
-		golden(t, r.name, a.text)
+		if !private[r.name] && !seen[r.name] {
+			golden(t, r.name, a.text)
+		}
+		seen[r.name] = true
+	}
+	for name := range fields {
+		if !seen[name] {
+			t.Errorf("nothing was asked for %s", name)
+		}
 	}
 	b.wait()
+}
+
+// takes is a sender to which every message is delivered.
+type takes struct{}
+
+// Send delivers nothing.
+func (takes) Send(context.Context, model.NotificationTarget, map[string]string, model.Notification) (string, error) {
+	return "200 OK", nil
+}
+
+// letters adds a pipeline that has a dead letter.
+func (b *bundle) letters() {
+	b.t.Helper()
+	steps := model.JSON(`[{"type":"type_cast","config":{"columns":{"name":"int"}}}]`)
+	p, err := b.service.AddPipeline(b.admin, control.PipelineInput{Name: "letters", Source: b.source.ID, Choices: []control.TableChoice{{Name: "customers", Transform: &steps}}})
+	b.must(err)
+	b.lettersOf = p.ID
+	_, err = b.service.Run(b.admin, control.RunRequest{Pipeline: p.ID})
+	b.must(err)
 }
 
 // wait lets the runs that were started end.
