@@ -83,6 +83,7 @@ func (env *environment) services(ctx context.Context, d *data) *sync.WaitGroup {
 		"schedule": starter.Run, "notifications": courier.Run, "retention": func(ctx context.Context) error { d.retain(ctx); return nil },
 		"warehouse": func(ctx context.Context) error { d.tend(ctx); return nil },
 		"backups":   func(ctx context.Context) error { d.backups(ctx, env.Now); return nil },
+		"memory":    func(ctx context.Context) error { rest(ctx); return nil },
 		"watchdog":  func(ctx context.Context) error { return env.watchdog(ctx, d) },
 	} {
 		services.Go(func() {
