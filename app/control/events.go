@@ -125,6 +125,13 @@ func (b *Bus) Emit(e Event) {
 	}
 }
 
+// Last is the id of the newest event.
+func (b *Bus) Last() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.last
+}
+
 // Listen gives events to whoever may read; see Bus.Listen.
 func (s *Service) Listen(ctx context.Context, after uint64) (<-chan Event, bool, error) {
 	if err := s.may(ctx, auth.Read); err != nil {

@@ -250,8 +250,20 @@ func (e *Engine) whyEnded(ctx context.Context, job *Job, object string, err erro
 			Hint: fmt.Sprintf("the pipeline's timeout of %d s ended it: raise timeout_seconds, or set it to 0 for none", job.Pipeline.TimeoutSeconds),
 		}
 	}
+	if errors.Is(ctx.Err(), context.Canceled) && !errors.Is(err, context.Canceled) {
+		return cancelled{err} // some say only why it was cancelled
+	}
 	return err
 }
+
+// cancelled is an error that came of a cancel.
+type cancelled struct{ error }
+
+// Is makes errors.Is(err, context.Canceled) true.
+func (c cancelled) Is(target error) bool { return target == context.Canceled }
+
+// Unwrap gives the error.
+func (c cancelled) Unwrap() error { return c.error }
 
 // skip records a run that does not take place.
 func (e *Engine) skip(ctx context.Context, job Job) (Report, error) {

@@ -458,6 +458,9 @@ func (c *tableCopy) newerRows(ctx context.Context, rows []retried) (map[string]t
 	var columns []connectors.Column
 	for _, name := range append(slices.Clone(c.plan.key), connectors.MetaSyncedAt) {
 		col, ok := t.Column(name)
+		if !ok && name == connectors.MetaSyncedAt && t.Managed { // the warehouse has it, but does not show it
+			col, ok = connectors.Column{Name: name, Type: connectors.Type{Kind: connectors.TimestampTZ}}, true
+		}
 		if !ok {
 			return newer, unknownColumn(t, "key", name)
 		}

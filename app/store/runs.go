@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"arus/app/model"
@@ -196,18 +197,41 @@ func (s *Store) GetRun(ctx context.Context, id string) (run model.Run, err error
 
 // ListRuns returns one page of the runs, newest first and without their tables, and how many match the filter.
 func (s *Store) ListRuns(ctx context.Context, f RunFilter) (list []model.Run, total int, err error) {
-	const where = ` FROM arus_run_logs_runs WHERE (?1 = '' OR pipeline_id = ?1) AND (?2 = '' OR status = ?2)
-		AND (?3 = '' OR id IN (SELECT run_id FROM arus_run_logs_run_table_stats WHERE table_name = ?3))`
+	where, args := f.where()
 	limit, offset := f.args()
 	err = s.read(ctx, func(tx *transaction) (err error) {
-		if err = tx.QueryRowContext(ctx, `SELECT count(*)`+where, f.PipelineID, f.Status, f.Table).Scan(&total); err != nil {
+		if err = tx.QueryRowContext(ctx, `SELECT count(*)`+where, args...).Scan(&total); err != nil {
 			return err
 		}
-		list, err = collect(ctx, tx, scanRun, `SELECT `+runColumns+where+` ORDER BY started_at DESC, id DESC LIMIT ?4 OFFSET ?5`,
-			f.PipelineID, f.Status, f.Table, limit, offset)
+		list, err = collect(ctx, tx, scanRun, `SELECT `+runColumns+where+runOrder, append(slices.Clone(args), limit, offset)...)
 		return err
 	})
 	return list, total, fail(err, "list runs")
+}
+
+const runOrder = ` ORDER BY started_at DESC, id DESC LIMIT ? OFFSET ?`
+
+// where says only what is asked for, so that the indexes serve it.
+func (f RunFilter) where() (sql string, args []any) {
+	var parts []string
+	add := func(part string, arg any) {
+		parts = append(parts, part)
+		args = append(args, arg)
+	}
+	if f.PipelineID != "" {
+		add("pipeline_id = ?", f.PipelineID)
+	}
+	if f.Status != "" {
+		add("status = ?", f.Status)
+	}
+	if f.Table != "" {
+		add("EXISTS (SELECT 1 FROM arus_run_logs_run_table_stats t WHERE t.table_name = ? AND t.run_id = arus_run_logs_runs.id)", f.Table)
+	}
+	sql = ` FROM arus_run_logs_runs`
+	if len(parts) > 0 {
+		sql += ` WHERE ` + strings.Join(parts, " AND ")
+	}
+	return sql, args
 }
 
 // LatestRun returns the newest run of a pipeline, ErrNotFound when it never ran.

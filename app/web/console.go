@@ -73,7 +73,7 @@ const maxForm = 4 << 20
 
 // serve answers one request: who asks, whether they may, what is drawn.
 func (c *console) serve(w http.ResponseWriter, r *http.Request, rt route) {
-	v := &visit{console: c, w: w, r: r, ctx: r.Context()}
+	v := &visit{console: c, w: w, r: r, ctx: r.Context(), now: c.Control.Events.Last()}
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler { //nolint:errorlint // the server compares it in the same way

@@ -150,6 +150,26 @@ func TestAssetsAreWhatWasFetched(t *testing.T) {
 	}
 }
 
+// TestStyleSheetIsWhole counts the brackets of what is written by hand: one that
+// is missing hides all that follows from wide screens.
+func TestStyleSheetIsWhole(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "embed", "static", "app.css"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	depth := 0
+	for i, line := range strings.Split(string(text), "\n") {
+		if depth != 0 && (strings.HasPrefix(line, "/*") || strings.HasPrefix(line, "@media")) {
+			t.Fatalf("line %d: a bracket above is not closed", i+1)
+		}
+		depth += strings.Count(line, "{") - strings.Count(line, "}")
+	}
+	if depth != 0 {
+		t.Errorf("%d brackets are not closed", depth)
+	}
+}
+
 // TestFirstPageIsSmall counts what goes over the wire for the first page.
 func TestFirstPageIsSmall(t *testing.T) {
 	t.Parallel()

@@ -1,8 +1,10 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,11 +23,17 @@ const (
 	flushEvery = 500 * time.Millisecond
 )
 
-// liveStream tells a page what has changed; what is new it asks for itself. The
-// events: "runs" when a run began or ended, "run-ID" when it moved, "pipeline-ID"
-// when a run of it moved, "config" when the configuration was changed.
+// liveStream tells a page what has changed since it was made; what is new it asks
+// for itself. The events: "runs" when a run began or ended, "run-ID" when it moved,
+// "pipeline-ID" when a run of it moved, "config" when the configuration was
+// changed, "alerts" when incidents began or ended, and "missed" when it is not
+// known any more what happened.
 func liveStream(v *visit) error {
-	events, _, err := v.Control.Listen(v.ctx, 0)
+	after, err := strconv.ParseUint(cmp.Or(v.r.Header.Get("Last-Event-Id"), v.query("after")), 10, 64)
+	if err != nil {
+		after = 0
+	}
+	events, missed, err := v.Control.Listen(v.ctx, after)
 	if err != nil {
 		return err
 	}
@@ -39,7 +47,11 @@ func liveStream(v *visit) error {
 		_, err := v.w.Write([]byte(text))
 		return err == nil && out.Flush() == nil
 	}
-	if !send("retry: 2000\n\n") {
+	begin := "retry: 2000\n\n"
+	if missed {
+		begin += "event: missed\ndata: 0\n\n"
+	}
+	if !send(begin) {
 		return nil
 	}
 	alive := time.NewTicker(keepAlive)

@@ -31,7 +31,7 @@ func TestScheduleWords(t *testing.T) {
 		"": "only when somebody starts it", "*/15 * * * *": "every 15 minutes", "*/7 * * * *": "*/7 * * * *", "0 * * * *": "every hour",
 		"30 3 * * *": "every day at 03:30", "0 6 * * 1-5": "every working day at 06:00", "0 6 * * mon,4": "every Monday and Thursday at 06:00",
 		"5 4 1 * *": "on day 1 of every month at 04:05", "0 */6 * * *": "every 6 hours at minute 0", "every 1h": "every hour", "every 90s": "every 90 seconds",
-		"@daily": "every day at 00:00", "0 3 1 1 *": "0 3 1 1 *", "* * * * *": "every minute",
+		"@daily": "every day at 00:00", "0 3 1 1 *": "on 1 January at 03:00", "0,30 * * * *": "every hour at minutes 0 and 30", "0 8,12,18 * * 1-5": "every working day at 08:00, 12:00 and 18:00", "*/10 8-18 * * mon": "every 10 minutes from 08:00 to 18:59, every Monday", "0 3 1,15 * *": "on day 1 and 15 of every month at 03:00", "15 9-17 * * *": "every hour from 09:15 to 17:15", "0 4 * jan,7 *": "every day in January and July at 04:00", "0 3 1 * 1": "0 3 1 * 1", "* * * * *": "every minute",
 	} {
 		if got := scheduleWords(schedule); got != want {
 			t.Errorf("%q: %q, not %q", schedule, got, want)
@@ -144,7 +144,7 @@ func TestPipelinePages(t *testing.T) {
 	_, text = s.get(editor, "/pipelines/"+s.pipeline.ID+"/watermarks")
 	contains(t, "its watermarks", text, marks[0].SourceTable, marks[0].Value)
 	_, text = s.get(editor, "/pipelines/"+s.pipeline.ID+"/watermarks/reset?table="+marks[0].SourceTable)
-	contains(t, "the preview of a reset", text, "would otherwise go on from "+marks[0].Column)
+	contains(t, "the preview of a reset", text, "otherwise go on from "+marks[0].Column)
 	_, text = s.post(editor, "/pipelines/"+s.pipeline.ID+"/watermarks/reset", url.Values{"table": {marks[0].SourceTable}})
 	contains(t, "the reset", text, "reads from the beginning")
 	left, err := s.service.Watermarks(s.admin, s.pipeline.ID)

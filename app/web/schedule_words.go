@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // scheduleWords says a schedule in words; one that is too particular for that
@@ -28,48 +29,129 @@ func scheduleWords(schedule string) string {
 		return "every " + intervalWords(strings.TrimSpace(rest))
 	}
 	f := strings.Fields(text)
-	if len(f) != 5 || f[3] != "*" {
+	if len(f) != 5 {
 		return schedule
 	}
-	minute, hour, day, weekday := f[0], f[1], f[2], f[4]
-	everyDay := day == "*" && weekday == "*"
-	if step, ok := strings.CutPrefix(minute, "*/"); ok && hour == "*" && everyDay && divides(step, 60) {
-		return "every " + step + " minutes"
-	}
-	m, err := strconv.Atoi(minute)
-	if err != nil {
-		if minute == "*" && hour == "*" && everyDay {
-			return "every minute"
-		}
-		return schedule
-	}
-	if step, ok := strings.CutPrefix(hour, "*/"); ok && everyDay && divides(step, 24) {
-		return fmt.Sprintf("every %s hours at minute %d", step, m)
-	}
-	if hour == "*" && everyDay {
-		if m == 0 {
-			return "every hour"
-		}
-		return fmt.Sprintf("every hour at minute %d", m)
-	}
-	h, err := strconv.Atoi(hour)
-	if err != nil {
-		return schedule
-	}
-	at := fmt.Sprintf(" at %02d:%02d", h, m)
+	hours, often, ok := timeWords(f[0], f[1])
+	day, always, known := dayWords(f[2], f[3], f[4])
 	switch {
-	case everyDay:
-		return "every day" + at
-	case day == "*":
-		if days, ok := weekdayWords(weekday); ok {
-			return "every " + days + at
-		}
-	case weekday == "*":
-		if d, err := strconv.Atoi(day); err == nil {
-			return fmt.Sprintf("on day %d of every month%s", d, at)
-		}
+	case !ok || !known:
+		return schedule
+	case often && always:
+		return hours
+	case often:
+		return hours + ", " + day
 	}
-	return schedule
+	return day + " " + hours
+}
+
+// timeWords says minutes and hours in words; often says that they come several
+// times a day by themselves.
+func timeWords(minute, hour string) (words string, often, ok bool) {
+	minutes, single := numbers(minute, 59)
+	hours, daily := numbers(hour, 23)
+	from, to, span := strings.Cut(hour, "-")
+	first, err1 := strconv.Atoi(from)
+	last, err2 := strconv.Atoi(to)
+	span = span && err1 == nil && err2 == nil && first <= last && last < 24
+	step, every := strings.CutPrefix(minute, "*/")
+	every = every && divides(step, 60)
+	hourStep, everyHours := strings.CutPrefix(hour, "*/")
+	everyHours = everyHours && divides(hourStep, 24)
+	switch {
+	case minute == "*" && hour == "*":
+		return "every minute", true, true
+	case every && hour == "*":
+		return "every " + step + " minutes", true, true
+	case every && span:
+		return fmt.Sprintf("every %s minutes from %02d:00 to %02d:59", step, first, last), true, true
+	case single && hour == "*" && len(minutes) == 1 && minutes[0] == 0:
+		return "every hour", true, true
+	case single && hour == "*" && len(minutes) == 1:
+		return fmt.Sprintf("every hour at minute %d", minutes[0]), true, true
+	case single && hour == "*":
+		return "every hour at minutes " + listWords(minutes, strconv.Itoa), true, true
+	case single && everyHours && len(minutes) == 1:
+		return fmt.Sprintf("every %s hours at minute %d", hourStep, minutes[0]), true, true
+	case single && span && len(minutes) == 1:
+		return fmt.Sprintf("every hour from %02d:%02d to %02d:%02d", first, minutes[0], last, minutes[0]), true, true
+	case single && daily && len(minutes)*len(hours) <= 6:
+		var times []string
+		for _, h := range hours {
+			for _, m := range minutes {
+				times = append(times, fmt.Sprintf("%02d:%02d", h, m))
+			}
+		}
+		return "at " + listWords(times, func(t string) string { return t }), false, true
+	}
+	return "", false, false
+}
+
+// dayWords says days, months and weekdays in words; always says that it is every
+// day.
+func dayWords(day, month, weekday string) (words string, always, ok bool) {
+	in := ""
+	months, some := monthNumbers(month)
+	if !some && month != "*" || day != "*" && weekday != "*" { // both: either of them is enough, which few words say
+		return "", false, false
+	}
+	if some {
+		in = " in " + listWords(months, func(m int) string { return time.Month(m).String() })
+	}
+	switch days, listed := numbers(day, 31); {
+	case weekday != "*":
+		text, ok := weekdayWords(weekday)
+		return "every " + text + in, false, ok
+	case day == "*":
+		return "every day" + in, !some, true
+	case listed && some && len(days) == 1 && len(months) == 1:
+		return fmt.Sprintf("on %d %s", days[0], time.Month(months[0])), false, true
+	case listed && some:
+		return "on day " + listWords(days, strconv.Itoa) + in, false, true
+	case listed:
+		return "on day " + listWords(days, strconv.Itoa) + " of every month", false, true
+	}
+	return "", false, false
+}
+
+// numbers reads a list of numbers up to a greatest.
+func numbers(text string, most int) (list []int, ok bool) {
+	for part := range strings.SplitSeq(text, ",") {
+		n, err := strconv.Atoi(part)
+		if err != nil || n < 0 || n > most {
+			return nil, false
+		}
+		list = append(list, n)
+	}
+	return list, true
+}
+
+func monthNumbers(text string) (list []int, ok bool) {
+	for part := range strings.SplitSeq(text, ",") {
+		n, err := strconv.Atoi(part)
+		for m := time.January; err != nil && m <= time.December; m++ {
+			if strings.ToLower(m.String()[:3]) == part {
+				n, err = int(m), nil
+			}
+		}
+		if err != nil || n < 1 || n > 12 {
+			return nil, false
+		}
+		list = append(list, n)
+	}
+	return list, true
+}
+
+// listWords joins a list with commas and a last "and".
+func listWords[T any](list []T, word func(T) string) string {
+	words := make([]string, len(list))
+	for i, v := range list {
+		words[i] = word(v)
+	}
+	if n := len(words); n > 1 {
+		return strings.Join(words[:n-1], ", ") + " and " + words[n-1]
+	}
+	return words[0]
 }
 
 // divides says whether steps of n fill up a whole, so that "every n" is true.
@@ -114,8 +196,5 @@ func weekdayWords(text string) (string, bool) {
 		}
 		list = append(list, full[i])
 	}
-	if n := len(list); n > 1 {
-		return strings.Join(list[:n-1], ", ") + " and " + list[n-1], true
-	}
-	return list[0], true
+	return listWords(list, func(day string) string { return day }), true
 }

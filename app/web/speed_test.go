@@ -17,18 +17,23 @@ import (
 
 // TestPagesOfALargeStateFileAreQuick measures pages with 1,000 pipelines,
 // 100,000 runs and 1,000,000 log lines. It takes its time, so it runs when
-// ARUS_TEST_LARGE is set.
+// ARUS_SOAK_PAGES is set.
 func TestPagesOfALargeStateFileAreQuick(t *testing.T) {
-	if os.Getenv("ARUS_TEST_LARGE") == "" {
-		t.Skip("ARUS_TEST_LARGE is not set")
+	if os.Getenv("ARUS_SOAK_PAGES") == "" {
+		t.Skip("ARUS_SOAK_PAGES is not set")
 	}
-	s := newSite(t)
-	s.fill()
+	s, f := fullSite(t)
 	many := s.withManyTables()
 	enlarge(t, s, 1000, 100_000, 1_000_000)
 	c := s.client(model.RoleAdmin)
-	pages := append([]string{"/", "/?days=90", "/alerts", "/about", "/search?q=many", "/pipelines", "/runs", "/runs/" + s.run}, many...)
-	for _, path := range pages {
+	one := "/pipelines/10000000-0000-7000-8000-000000000007"
+	paths := append([]string{
+		"/?days=90", "/search?q=many", "/pipelines?q=many&page=3", "/pipelines?status=failing", "/runs?status=failed", "/runs?page=1000", one, one + "/runs", one + "/tables", one + "/settings", "/graph?q=many",
+	}, many...)
+	for _, p := range pageList(s, f) {
+		paths = append(paths, p.path)
+	}
+	for _, path := range paths {
 		if status, _ := s.get(c, path); status != http.StatusOK {
 			t.Logf("%s: %d", path, status)
 			continue

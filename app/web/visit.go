@@ -31,6 +31,7 @@ type visit struct {
 	w   http.ResponseWriter
 	r   *http.Request
 	ctx context.Context
+	now uint64 // the last thing that happened before
 }
 
 // page says what surrounds the content of a page.
@@ -249,7 +250,7 @@ func (v *visit) shell(p page) layout.Shell {
 	actor := v.actor()
 	s := layout.Shell{
 		Title: p.title, Status: p.status, Icon: p.icon, Theme: v.cookie(themeCookie), Path: v.r.URL.RequestURI(), Search: "",
-		Flash: v.flashes(), Script: p.script, Style: p.style, Account: v.has("/account"),
+		Flash: v.flashes(), Events: v.now, Script: p.script, Style: p.style, Account: v.has("/account"),
 		User: layout.User{Name: actor.Name, Email: actor.Name, Role: string(actor.Role)},
 	}
 	if actor.Role == "" {

@@ -1,6 +1,9 @@
 package web
 
-import "arus/views/components"
+import (
+	"arus/app/engine"
+	"arus/views/components"
+)
 
 // watermarkResetPage asks whether a table, or every one, is to be read from the
 // beginning, and says from where it would have been.
@@ -19,10 +22,28 @@ func watermarkResetPage(v *visit) error {
 		Title: "Read from the beginning?", Text: "The next run reads these tables as a whole.", Action: back + "/reset", Submit: "Reset", Back: back, Danger: true,
 		Fields: []components.Pair{{Key: "table", Value: table}}, Consequences: []string{"What is in the targets stays readable until the new rows are complete."},
 	}
-	for _, m := range marks {
-		if (table == "" || table == m.SourceTable) && m.Value != "" {
-			c.Consequences = append(c.Consequences, m.SourceTable+" would otherwise go on from "+m.Column+" = "+m.Value+".")
+	known := map[string]int64{} // rows, as far as the source is known
+	if found, err := v.Control.Catalogue(v.ctx, p.SourceID); err == nil {
+		for _, t := range found.Tables {
+			for _, cfg := range p.Tables {
+				if engine.Matches(cfg, t) && t.RowEstimate >= 0 {
+					known[cfg.Key()] = t.RowEstimate
+				}
+			}
 		}
+	}
+	for _, m := range marks {
+		if table != "" && table != m.SourceTable {
+			continue
+		}
+		text := "read as a whole"
+		if rows, ok := known[m.SourceTable]; ok {
+			text += ": about " + components.Plural(rows, "row")
+		}
+		if m.Value != "" {
+			text += "; it would otherwise go on from " + m.Column + " = " + m.Value
+		}
+		c.Consequences = append(c.Consequences, m.SourceTable+": "+text+".")
 	}
 	if n := len(c.Consequences); n > 21 {
 		c.Consequences = append(c.Consequences[:21], "And "+components.Plural(n-21, "table")+" more.")

@@ -191,6 +191,8 @@
     self.open = function () {
       if (source) return;
       source = new EventSource(url, { withCredentials: true });
+      url = url.split("?")[0]; // what happened since the page was made is told once
+      source.addEventListener("missed", self.catchUp);
       source.onopen = function (e) { if (self.onopen) self.onopen(e); };
       source.onerror = function (e) { if (self.onerror) self.onerror(e); };
       Object.keys(heard).forEach(function (type) { source.addEventListener(type, tell); });

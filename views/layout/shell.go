@@ -18,6 +18,7 @@ type Shell struct {
 	Search  string // what was searched for
 	Alerts  int    // that nobody has looked at
 	Flash   []components.Flash
+	Events  uint64   // the last thing that happened before this page was made
 	Script  []string // further scripts of this page, files under /static
 	Style   []string // further style sheets
 }
@@ -105,4 +106,4 @@ func (s Shell) icon() string {
 // htmxConfig switches off what the content security policy forbids, and shows
 // the answer to a request also when it is an error.
 const htmxConfig = `{"allowEval":false,"includeIndicatorStyles":false,"selfRequestsOnly":true,"historyEnabled":false,` +
-	`"responseHandling":[{"code":"204","swap":false},{"code":"[23]..","swap":true},{"code":"[45]..","swap":true,"error":true}]}`
+	`"responseHandling":[{"code":"204","swap":false},{"code":"422","swap":true},{"code":"[23]..","swap":true},{"code":"[45]..","swap":true,"error":true}]}`

@@ -4,5 +4,5 @@
 ALTER TABLE arus_run_logs_run_table_stats ADD COLUMN started_at TEXT;
 ALTER TABLE arus_run_logs_run_table_stats ADD COLUMN phases TEXT CHECK (phases IS NULL OR json_valid(phases));
 
--- The last good run before another one.
-CREATE INDEX arus_run_logs_runs_good ON arus_run_logs_runs (pipeline_id, started_at DESC) WHERE status = 'success';
+-- The runs that did a table.
+CREATE INDEX arus_run_logs_run_table_stats_table ON arus_run_logs_run_table_stats (table_name, run_id);
