@@ -125,7 +125,7 @@ func (b *bench) one(ctx context.Context, l lane, c contender, into *timed) error
 	}
 	into.Samples = append(into.Samples, s)
 	into.Median = median(into.Samples)
-	b.say("%s: %s %.2fs", l.name, into.Name, s.Seconds)
+	b.say("%s: %s %.2fs, %.2fs of processor time", l.name, into.Name, s.Seconds, s.CPU)
 	if c.check != nil {
 		return c.check(ctx)
 	}
