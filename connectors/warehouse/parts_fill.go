@@ -1,12 +1,13 @@
 package warehouse
 
 import (
-	"arus/connectors"
 	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"path/filepath"
+
+	"arus/connectors"
 
 	"github.com/apache/arrow-go/v18/arrow"
 )
