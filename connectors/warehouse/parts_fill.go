@@ -7,9 +7,9 @@ import (
 	"errors"
 	"path/filepath"
 
-	"arus/connectors"
-
 	"github.com/apache/arrow-go/v18/arrow"
+
+	"arus/connectors"
 )
 
 // partFill is one part being filled.
