@@ -2,11 +2,13 @@ package app
 
 import (
 	"bytes"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -40,25 +42,8 @@ func TestACrashIsRescuedAtStart(t *testing.T) {
 				to, toArgs := pair.to(t)
 				dir := t.TempDir()
 				args := slices.Concat([]string{"sync", "--quiet", "--from", from, "--to", to, "--mode", mode, "--load", pair.load}, fromArgs, toArgs)
-				whole := time.Duration(0)
-				if mode == "incremental" {
-					whole = timed(t, dir, args) // the first load; what is killed then are increments
-				}
-				rng := rand.New(rand.NewPCG(1, uint64(len(pair.name))))
-				died := 0
-				for round := range kills {
-					pair.change(t, from, round)
-					if whole == 0 {
-						whole = timed(t, dir, args)
-					}
-					if kill(t, dir, args, time.Duration(rng.Int64N(int64(whole)))) {
-						died++
-					}
-				}
-				t.Logf("a whole run takes %s; %d of %d runs were killed", whole, died, kills)
-				if died < kills/4 {
-					t.Errorf("only %d of %d runs were still going on when they were killed", died, kills)
-				}
+				k := newKiller(t, dir, uint64(len(pair.name)), args) // the first load; what is killed then are increments, or refreshes
+				k.kill(t, kills, args, func(round int) { pair.change(t, from, round) })
 				report := runSync(t, dir, args[2:]...)
 				if report.Status != "success" {
 					t.Errorf("the run after the kills is %s", report.Status)
@@ -72,28 +57,84 @@ func TestACrashIsRescuedAtStart(t *testing.T) {
 	}
 }
 
-// timed runs the command as a process and says how long it took.
-func timed(t *testing.T, dir string, args []string) time.Duration {
+// killer kills runs at random moments of their work. It learns how long they work, so that a run is still going on when its
+// moment comes, whatever else the machine does.
+type killer struct {
+	dir   string
+	state *sql.DB
+	rng   *rand.Rand
+	span  time.Duration
+}
+
+// newKiller runs the command once whole.
+func newKiller(t *testing.T, dir string, seed uint64, args []string) *killer {
 	t.Helper()
 	started := time.Now()
 	if out, err := child(t, dir, args...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	return time.Since(started)
+	return &killer{
+		dir: dir, state: openState(t, dir), rng: rand.New(rand.NewPCG(1, seed)), span: time.Since(started),
+	}
 }
 
-// kill starts the command, kills it after a while and says whether it was
-// still running then.
-func kill(t *testing.T, dir string, args []string, after time.Duration) bool {
+// openState opens the state file of a data directory for reading.
+func openState(t *testing.T, dir string) *sql.DB {
 	t.Helper()
-	timer := time.NewTimer(after)
-	defer timer.Stop()
-	return killAt(t, dir, args, func(over <-chan struct{}) {
+	return openSQL(t, "sqlite", "file:"+filepath.Join(dir, "arus.db")+"?mode=ro&_pragma=busy_timeout(60000)")
+}
+
+// kill runs the command again and again until n of its runs were killed at work. Something may be changed before each.
+func (k *killer) kill(t *testing.T, n int, args []string, change func(round int)) {
+	t.Helper()
+	died, runs := 0, 0
+	for ; died < n && runs < 20*n; runs++ {
+		change(runs)
+		if k.one(t, args) {
+			died++
+		}
+	}
+	t.Logf("%d of %d runs were killed at work", died, runs)
+	if died < n {
+		t.Errorf("%d of %d runs were killed at work, want %d", died, runs, n)
+	}
+}
+
+// one starts the command and kills it a random while after it has recorded its run. It says whether the run was still
+// going on then.
+func (k *killer) one(t *testing.T, args []string) bool {
+	t.Helper()
+	last := k.newest(t)
+	after := time.Duration(k.rng.Int64N(int64(k.span) + 1))
+	died := killAt(t, k.dir, args, func(over <-chan struct{}) {
+		for k.newest(t) == last {
+			select {
+			case <-over:
+				return
+			case <-time.After(2 * time.Millisecond):
+			}
+		}
+		timer := time.NewTimer(after)
+		defer timer.Stop()
 		select {
 		case <-over:
 		case <-timer.C:
 		}
 	})
+	if died {
+		k.span += k.span / 20
+	} else {
+		k.span -= k.span / 3
+	}
+	return died
+}
+
+// newest is the id of the run that was recorded last.
+func (k *killer) newest(t *testing.T) (id string) {
+	if err := k.state.QueryRowContext(t.Context(), "SELECT COALESCE(MAX(id), '') FROM arus_run_logs_runs").Scan(&id); err != nil {
+		t.Errorf("read the newest run: %v", err)
+	}
+	return id
 }
 
 // killAt runs the program and kills it when moment returns. It reports whether

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -31,8 +32,14 @@ type faultPair struct {
 }
 
 // late is how long after its timeout or a cancel a run may end whose cable is
-// pulled: 5 s are promised, the rest is for a machine that does other things too.
-const late = 5500 * time.Millisecond
+// pulled: 5 s are promised, which `go tool task soak` holds it to; otherwise the
+// machine may be doing much else.
+func late() time.Duration {
+	if os.Getenv("ARUS_SOAK_OUTAGE") != "" {
+		return 5 * time.Second
+	}
+	return 50 * time.Second
+}
 
 func faultPostgres(t *testing.T) (string, []string) {
 	u := servers.PostgresDatabase(t)
@@ -282,7 +289,7 @@ func TestStalledConnections(t *testing.T) {
 			report := readReport(t, r)
 			took := time.Since(started) - 2*time.Second
 			t.Logf("the timeout ended the run after %s more", took.Round(time.Millisecond))
-			if took > late || report.Status != model.RunFailed || !contains(r.out, "timeout_seconds") {
+			if took > late() || report.Status != model.RunFailed || !contains(r.out, "timeout_seconds") {
 				t.Errorf("the timeout ended the run as %s %s late: %.1000s", report.Status, took, r.out)
 			}
 			p.Set(proxy.Fault{})
@@ -290,15 +297,18 @@ func TestStalledConnections(t *testing.T) {
 			setPipeline(t, dir, "timeout_seconds = 0")
 			p.Set(proxy.Fault{Kind: proxy.Stall, Direction: d, After: 200_000})
 			ctx, cancel := context.WithCancel(t.Context())
-			stop := time.AfterFunc(1500*time.Millisecond, cancel)
-			defer stop.Stop()
-			started = time.Now()
+			cancelled := make(chan time.Time, 1)
+			go func() {
+				p.Await(t, 1) // the cable is pulled
+				cancelled <- time.Now()
+				cancel()
+			}()
 			var out, errOut bytes.Buffer
 			Main(ctx, []string{"run", "--json", "--quiet", "--full-refresh", pipeline, "--data", dir}, Stdio{In: strings.NewReader(""), Out: &out, Err: &errOut})
-			took = time.Since(started) - 1500*time.Millisecond
+			took = time.Since(<-cancelled)
 			t.Logf("the cancel ended the run after %s more", took.Round(time.Millisecond))
 			report = readReport(t, result{out: out.String(), errOut: errOut.String()})
-			if took > late || report.Status != model.RunCancelled {
+			if took > late() || report.Status != model.RunCancelled {
 				t.Errorf("the cancel ended the run as %s %s late: %.1000s", report.Status, took, out.String())
 			}
 			p.Set(proxy.Fault{})
@@ -319,11 +329,16 @@ func TestADestinationThatIsDownForAWhile(t *testing.T) {
 	changeOrders(t, raw, false, 0)
 	setPipeline(t, dir, "max_retries = 12")
 	p.Set(proxy.Fault{Kind: proxy.Cut, Direction: proxy.Up, After: 20_000})
-	down := time.AfterFunc(200*time.Millisecond, func() { p.Down(true) })
-	up := time.AfterFunc(4*time.Second, func() { p.Down(false) })
-	defer down.Stop()
-	defer up.Stop()
+	up := make(chan struct{})
+	go func() {
+		defer close(up)
+		p.Await(t, 1)
+		p.Down(true)
+		awaitRetries(t, dir, 1)
+		p.Down(false)
+	}()
 	report := runSync(t, dir, args...)
+	<-up
 	if report.Status != model.RunSuccess {
 		t.Errorf("the run is %s: %s", report.Status, report.Error)
 	}
@@ -347,7 +362,7 @@ func TestAKilledFirstLoadGoesOn(t *testing.T) {
 	setPipeline(t, dir, `options = json_set(options, '$.chunk_rows', 4000, '$.parallel', 2)`)
 	execPostgres(t, from, `INSERT INTO orders SELECT md5(i::text)::uuid, repeat(md5(i::text), 10), '2026-01-01'::timestamptz + i % 50 * interval '1 second' FROM generate_series(1, 120000) i`, `ANALYZE`)
 	// Each run dies as soon as it has done one chunk more than the one before.
-	state := openSQL(t, "sqlite", "file:"+filepath.Join(dir, "arus.db")+"?mode=ro&_pragma=busy_timeout(5000)")
+	state := openState(t, dir)
 	done := func() (n int) {
 		if err := state.QueryRowContext(t.Context(), "SELECT count(*) FROM arus_state_chunks WHERE done").Scan(&n); err != nil {
 			t.Error(err)

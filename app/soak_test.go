@@ -41,20 +41,10 @@ func TestKillsUnderContinuousWrites(t *testing.T) {
 			r := runSync(t, dir, append([]string{"--from", from.url, "--to", to.url, "--lookback", "8s"}, to.args...)...)
 			mustArus(t, dir, "pipeline", "edit", r.Pipeline, "--deletes", "delete", "--max-delete-share", "1", "--soft-delete-column", "orders=deleted_at")
 			args := []string{"run", r.Pipeline, "--reconcile", "--quiet"}
-			whole := timed(t, dir, args)
+			k := newKiller(t, dir, uint64(len(pair.name)), args)
 			stop := w.start(t)
-			rng := rand.New(rand.NewPCG(7, uint64(len(pair.name))))
-			died := 0
-			for range kills {
-				if kill(t, dir, args, time.Duration(rng.Int64N(2*int64(whole)))) { // with rows to load, a run takes longer
-					died++
-				}
-			}
-			written := stop()
-			t.Logf("a whole run took %s; %d of %d runs were killed, %d statements written meanwhile", whole, died, kills, written)
-			if died == 0 || written < int64(kills) {
-				t.Errorf("only %d of %d runs were still going on when they were killed, %d statements written", died, kills, written)
-			}
+			k.kill(t, kills, args, func(round int) { w.await(t, int64(round+1)) })
+			t.Logf("%d statements were written meanwhile", stop())
 			mustArus(t, dir, args...)
 			verify(t, dir, r.Pipeline)
 			want := from.rows(t, "SELECT COUNT(*) FROM orders")
@@ -164,6 +154,20 @@ func (w *writers) write(ctx context.Context, rng *rand.Rand, late bool) error {
 	w.done += int64(len(statements))
 	w.mu.Unlock()
 	return nil
+}
+
+// await lets the writers come to a number of statements.
+func (w *writers) await(t *testing.T, statements int64) {
+	t.Helper()
+	for {
+		w.mu.Lock()
+		done := w.done
+		w.mu.Unlock()
+		if done >= statements || t.Failed() {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 }
 
 func (w *writers) id() int64 {

@@ -107,6 +107,14 @@ func (p *Proxy) Hits() int {
 	return p.hits
 }
 
+// Await waits until the fault has happened n times since Set, or the test is over.
+func (p *Proxy) Await(t testing.TB, n int) {
+	t.Helper()
+	for p.Hits() < n && t.Context().Err() == nil {
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
 func (p *Proxy) close() {
 	p.mu.Lock()
 	p.closed = true
