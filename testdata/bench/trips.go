@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"time"
@@ -320,6 +321,7 @@ func runTrips(ctx context.Context, args []string) error {
 	if err := errors.Join(err, err2); err != nil {
 		return err
 	}
+	debug.SetGCPercent(50) // as the program has it
 	t, dir, s := newTrips(rows, first), args[1], spent{}
 	began, cpu := time.Now(), ownSeconds()
 	switch args[0] {
