@@ -165,7 +165,7 @@ func TestAReadReplicaThatCancelsTheQuery(t *testing.T) {
 	if os.Getenv("ARUS_SOAK_OUTAGE") == "" {
 		t.Skip("SKIPPED: ARUS_SOAK_OUTAGE is not set; `go tool task soak` sets it")
 	}
-	const rows = 100_000 // more than the buffers between the two ends take
+	const rows = 100_000                                     // more than the buffers between the two ends take
 	primary := servers.PostgresInstance(t, "autovacuum=off") // it would hold back the vacuum of below
 	primary.Exec(t, `CREATE TABLE orders (id bigint PRIMARY KEY, note text NOT NULL, updated_at timestamptz NOT NULL)`,
 		fmt.Sprintf(`INSERT INTO orders SELECT i, repeat(md5(i::text), 12), '2026-01-01'::timestamptz + i %% 50 * interval '1 second' FROM generate_series(1, %d) i`, rows), `ANALYZE`)
