@@ -45,7 +45,7 @@ func (t Table) Declaration() (connectors.Declaration, error) {
 func (t Table) column(table *schema.Table, id int, c schema.Column) connectors.DeclaredColumn {
 	typ := table.DataType(id)
 	out := connectors.DeclaredColumn{Deleted: c.Deleted, Column: connectors.Column{
-		Name: c.Name, Type: typ.Read(t.cases(c)), Nullable: !c.NotNull && !table.IsKey(id) && !(table.IsFactTable && id == 0),
+		Name: c.Name, Type: typ.Read(t.cases(c)), Nullable: !c.NotNull && !table.IsKey(id) && (!table.IsFactTable || id > 0),
 	}}
 	if text, ok := c.Default(); ok {
 		out.Default = &text

@@ -118,7 +118,9 @@ func (d dialect) note(t connectors.Declaration, p *connectors.DeclarationPlan) {
 	if t.Retention > 0 && t.Time != "" && !d.hasTTL() {
 		p.Notes = append(p.Notes, "this server drops no rows by itself: rows older than the retention stay")
 	}
-	if slices.ContainsFunc(t.Columns, func(c connectors.DeclaredColumn) bool { return c.Type.Kind == connectors.Enum && len(c.Type.Values) > 0 }) {
+	if slices.ContainsFunc(t.Columns, func(c connectors.DeclaredColumn) bool {
+		return c.Type.Kind == connectors.Enum && len(c.Type.Values) > 0
+	}) {
 		p.Notes = append(p.Notes, "this server takes any text for an enum: the cases stand in the comments of the columns")
 	}
 }

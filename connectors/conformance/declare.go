@@ -170,22 +170,24 @@ func (h *Harness) refusals(t *testing.T, d connectors.Declarer, dest connectors.
 	}
 	swap := func(f *connectors.Declaration, a, b int) { f.Columns[a], f.Columns[b] = f.Columns[b], f.Columns[a] }
 	for name, edit := range map[string]func(f *connectors.Declaration){
-		"another type":         func(f *connectors.Declaration) { f.Columns[5].Type.Kind = connectors.Int64 },
-		"another default":      func(f *connectors.Declaration) { f.Columns[5].Default = new("6") },
-		"no default":           func(f *connectors.Declaration) { f.Columns[5].Default = nil },
-		"a default":            func(f *connectors.Declaration) { f.Columns[4].Default = new("1.5") },
-		"another key":          func(f *connectors.Declaration) { f.Key = []string{"city"} },
-		"a longer key":         func(f *connectors.Declaration) { f.Key = []string{"id", "city"} },
-		"a dimension table":    func(f *connectors.Declaration) { f.Time = "" },
-		"another time":         func(f *connectors.Declaration) { f.Time = "n" },
-		"other sort columns":   func(f *connectors.Declaration) { f.Sort = []string{"status", "city"} },
-		"more sort columns":    func(f *connectors.Declaration) { f.Sort = []string{"city", "status", "n"} },
-		"columns in turn":      func(f *connectors.Declaration) { swap(f, 4, 5) },
-		"a column between":     func(f *connectors.Declaration) { swap(f, 5, len(f.Columns)-1) },
-		"fewer cases":          func(f *connectors.Declaration) { f.Columns[3].Type.Values = []string{"new", "it's"} },
-		"cases in turn":        func(f *connectors.Declaration) { f.Columns[3].Type.Values = []string{"it's", "new"} },
-		"a free enum":          func(f *connectors.Declaration) { f.Columns[3].Type.Values = nil },
-		"a number for an enum": func(f *connectors.Declaration) { f.Columns[3].Type, f.Columns[3].Default = connectors.Type{Kind: connectors.Int8}, nil },
+		"another type":       func(f *connectors.Declaration) { f.Columns[5].Type.Kind = connectors.Int64 },
+		"another default":    func(f *connectors.Declaration) { f.Columns[5].Default = new("6") },
+		"no default":         func(f *connectors.Declaration) { f.Columns[5].Default = nil },
+		"a default":          func(f *connectors.Declaration) { f.Columns[4].Default = new("1.5") },
+		"another key":        func(f *connectors.Declaration) { f.Key = []string{"city"} },
+		"a longer key":       func(f *connectors.Declaration) { f.Key = []string{"id", "city"} },
+		"a dimension table":  func(f *connectors.Declaration) { f.Time = "" },
+		"another time":       func(f *connectors.Declaration) { f.Time = "n" },
+		"other sort columns": func(f *connectors.Declaration) { f.Sort = []string{"status", "city"} },
+		"more sort columns":  func(f *connectors.Declaration) { f.Sort = []string{"city", "status", "n"} },
+		"columns in turn":    func(f *connectors.Declaration) { swap(f, 4, 5) },
+		"a column between":   func(f *connectors.Declaration) { swap(f, 5, len(f.Columns)-1) },
+		"fewer cases":        func(f *connectors.Declaration) { f.Columns[3].Type.Values = []string{"new", "it's"} },
+		"cases in turn":      func(f *connectors.Declaration) { f.Columns[3].Type.Values = []string{"it's", "new"} },
+		"a free enum":        func(f *connectors.Declaration) { f.Columns[3].Type.Values = nil },
+		"a number for an enum": func(f *connectors.Declaration) {
+			f.Columns[3].Type, f.Columns[3].Default = connectors.Type{Kind: connectors.Int8}, nil
+		},
 	} {
 		facts := h.trips()
 		facts.Columns = append(facts.Columns[:6:6], connectors.DeclaredColumn{Column: connectors.Column{Name: "more", Type: connectors.Type{Kind: connectors.Int8}, Nullable: true}})
@@ -220,8 +222,10 @@ func loadsIntoDeclaredTables(t *testing.T, h *Harness) {
 	const day = 86400
 	now := syncedAt.Unix()
 	columns := []connectors.Column{
-		{Name: "ts", Type: connectors.Type{Kind: connectors.Int64}}, {Name: "id", Type: connectors.Type{Kind: connectors.Int64}},
-		{Name: "city", Type: connectors.Type{Kind: connectors.Int32}, Nullable: true}, {Name: "status", Type: connectors.Type{Kind: connectors.Text}, Nullable: true},
+		{Name: "ts", Type: connectors.Type{Kind: connectors.Int64}},
+		{Name: "id", Type: connectors.Type{Kind: connectors.Int64}},
+		{Name: "city", Type: connectors.Type{Kind: connectors.Int32}, Nullable: true},
+		{Name: "status", Type: connectors.Type{Kind: connectors.Text}, Nullable: true},
 		{Name: "fare", Type: connectors.Type{Kind: connectors.Float64}, Nullable: true},
 	}
 	req := h.request("trips", columns, []string{"id"}, connectors.Replace)
