@@ -51,7 +51,7 @@ type running struct {
 	stop func() int
 }
 
-var readyLine = regexp.MustCompile(`msg=ready listen=(\S+)`)
+var readyLine = regexp.MustCompile(`(?:msg=ready listen=|"msg":"ready","listen":")([^\s"]+)`)
 
 // serve starts arus serve in the data directory dir, and stops it at the end.
 func serve(t *testing.T, dir string, args ...string) running {

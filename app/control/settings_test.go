@@ -107,6 +107,47 @@ func TestNewColumnsAreAddedWhereTheSettingSaysSo(t *testing.T) {
 	}
 }
 
+func TestNoticingSchemaChangesCanBeSwitchedOff(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p := b.shop(t)
+	db := b.file(t)
+	recorded := func() int {
+		t.Helper()
+		if r, err := b.Run(b.admin, RunRequest{Pipeline: p.ID}); err != nil || r.Status != model.RunSuccess {
+			t.Fatalf("%+v %v", r, err)
+		}
+		b.at = b.at.Add(time.Minute)
+		_, n, err := b.ListSchemaChanges(b.admin, ChangeFilter{Pipeline: p.ID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	recorded()
+	b.settings(t, map[string]string{"schema_drift_detection": "false"})
+	if _, err := db.Exec("ALTER TABLE orders ADD COLUMN note TEXT"); err != nil {
+		t.Fatal(err)
+	}
+	if n := recorded(); n != 0 {
+		t.Errorf("%d changes were recorded though the setting is off", n)
+	}
+	b.settings(t, map[string]string{"schema_drift_detection": "true"})
+	if n := recorded(); n != 1 {
+		t.Errorf("%d changes were recorded though the setting is on", n)
+	}
+	b.settings(t, map[string]string{"schema_drift_detection": "false"})
+	if _, err := db.Exec("ALTER TABLE orders ADD COLUMN colour TEXT"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.UpdatePipeline(b.admin, p.ID, PipelineUpdate{Options: &model.PipelineOptions{Drift: model.DriftEvolve}}); err != nil {
+		t.Fatal(err)
+	}
+	if n := recorded(); n != 2 {
+		t.Errorf("a pipeline that evolves recorded %d changes", n)
+	}
+}
+
 func TestNewTablesAreTakenInWhereThePipelineFollowsThem(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
