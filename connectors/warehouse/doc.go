@@ -37,7 +37,8 @@
 //
 // # How a SELECT is answered
 //
-// SQLite checks every statement over virtual tables. One of the form SELECT ...
+// SQLite checks every statement over virtual tables. SELECT columns FROM one table
+// [LIMIT n] is what a scan gives. A statement of the form SELECT ...
 // FROM one table WHERE ... GROUP BY ... whose expressions are arithmetic and
 // comparisons of numbers, or functions of one column, is answered from whole
 // columns: groups and aggregates are made here, and SQLite evaluates what is

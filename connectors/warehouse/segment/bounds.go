@@ -160,7 +160,7 @@ func (l *leaf) plain() (low, high []byte) {
 		}
 		return binary.LittleEndian.AppendUint64(nil, uint64(v))
 	}
-	real := func(f float64) []byte {
+	fraction := func(f float64) []byte {
 		if l.form == words32 {
 			return binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(f)))
 		}
@@ -175,7 +175,7 @@ func (l *leaf) plain() (low, high []byte) {
 		if most == 0 {
 			most = 0
 		}
-		return real(least), real(most)
+		return fraction(least), fraction(most)
 	case bySigned, byUnsigned:
 		return word(b.low), word(b.top)
 	}

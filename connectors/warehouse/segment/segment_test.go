@@ -305,9 +305,13 @@ func TestRowsInManyPieces(t *testing.T) {
 func TestAFilesOwnFigures(t *testing.T) {
 	t.Parallel()
 	cols := []Column{
-		{ID: 0, Name: "small", Type: connectors.Type{Kind: connectors.Int8}}, {ID: 1, Name: "natural", Type: connectors.Type{Kind: connectors.Uint32}},
-		{ID: 2, Name: "large", Type: connectors.Type{Kind: connectors.Uint64}}, {ID: 3, Name: "real", Type: connectors.Type{Kind: connectors.Float32}},
-		{ID: 4, Name: "text", Type: connectors.Type{Kind: connectors.Text}}, {ID: 5, Name: "wide", Type: connectors.NewDecimal(38, 0)}, {ID: 6, Name: "flag", Type: connectors.Type{Kind: connectors.Bool}},
+		{ID: 0, Name: "small", Type: connectors.Type{Kind: connectors.Int8}},
+		{ID: 1, Name: "natural", Type: connectors.Type{Kind: connectors.Uint32}},
+		{ID: 2, Name: "large", Type: connectors.Type{Kind: connectors.Uint64}},
+		{ID: 3, Name: "real", Type: connectors.Type{Kind: connectors.Float32}},
+		{ID: 4, Name: "text", Type: connectors.Type{Kind: connectors.Text}},
+		{ID: 5, Name: "wide", Type: connectors.NewDecimal(38, 0)},
+		{ID: 6, Name: "flag", Type: connectors.Type{Kind: connectors.Bool}},
 	}
 	some := [][]any{
 		{"-5", "4000000000", "18446744073709551615", "-1.5", "b", "-12", "true"}, {"7", "1", "3", "NaN", "ab", "5", "true"}, {nil, nil, nil, nil, nil, nil, nil}, {"0", "2", "9", "0.5", "a\x00", "3", "true"},

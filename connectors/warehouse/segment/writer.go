@@ -34,7 +34,7 @@ const (
 	// longValue is the length from which on a column's values have no bounds in the
 	// file, which would be in memory until its end.
 	longValue = 4 << 10
-	// sharedRows is how many values are worth a second goroutine.
+	// sharedValues is how many values are worth a second goroutine.
 	sharedValues = 1 << 14
 )
 
@@ -310,8 +310,5 @@ func (w *Writer) foot() error {
 	}
 	return w.write(append(binary.LittleEndian.AppendUint32(nil, uint32(w.at-begin)), "PAR1"...))
 }
-
-// unsafeBytes lends a string's bytes to the encoder, which only reads them.
-func unsafeBytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
 func unsafeString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
