@@ -2,14 +2,21 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
+	"image"
+	"image/color"
+	"image/png"
 	"io"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -333,7 +340,46 @@ func axeScript(t testing.TB) string {
 func (b *browser) shot(file string) {
 	b.t.Helper()
 	take(b, chromedp.FullScreenshot(10)) // the first one makes the page draw what was below the window
-	b.must(os.WriteFile(file, take(b, chromedp.FullScreenshot(100)), 0o644))
+	picture, err := fewColours(take(b, chromedp.FullScreenshot(100)))
+	b.must(err)
+	b.must(os.WriteFile(file, picture, 0o644))
+}
+
+// fewColours writes a picture with the 256 colours that it has most of: a third
+// of its size, and nobody sees the difference.
+func fewColours(picture []byte) ([]byte, error) {
+	from, err := png.Decode(bytes.NewReader(picture))
+	if err != nil {
+		return nil, err
+	}
+	size := from.Bounds()
+	counts := map[color.RGBA]int{}
+	at := func(x, y int) color.RGBA { return color.RGBAModel.Convert(from.At(x, y)).(color.RGBA) }
+	for y := size.Min.Y; y < size.Max.Y; y++ {
+		for x := size.Min.X; x < size.Max.X; x++ {
+			counts[at(x, y)]++
+		}
+	}
+	colours := slices.SortedFunc(maps.Keys(counts), func(a, b color.RGBA) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a.R, b.R), cmp.Compare(a.G, b.G), cmp.Compare(a.B, b.B))
+	})
+	var palette color.Palette
+	for _, c := range colours[:min(len(colours), 256)] {
+		palette = append(palette, c)
+	}
+	places := map[color.RGBA]uint8{}
+	for _, c := range colours {
+		places[c] = uint8(palette.Index(c))
+	}
+	to := image.NewPaletted(size, palette)
+	for y := size.Min.Y; y < size.Max.Y; y++ {
+		for x := size.Min.X; x < size.Max.X; x++ {
+			to.SetColorIndex(x, y, places[at(x, y)])
+		}
+	}
+	var out bytes.Buffer
+	err = (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&out, to)
+	return out.Bytes(), err
 }
 
 // TestPages opens every page once and looks at it in both themes and narrow.
@@ -375,19 +421,33 @@ func TestScreenshots(t *testing.T) {
 	b.expect("404 (Not Found)")
 	b.must(os.MkdirAll(dir, 0o755))
 	for _, p := range pageList(s, f) {
-		if only != "" && !strings.Contains(p.name, only) {
+		if !regexp.MustCompile(only).MatchString(p.name) {
 			continue
 		}
 		for _, theme := range []string{"light", "dark"} {
 			b.theme(theme)
 			b.size(1280, 900)
 			b.open(p.path)
+			s.show(b, p.name)
 			b.until(`document.readyState === "complete" && [...document.querySelectorAll("[data-chart]")].every(c => c.querySelector("canvas"))`)
 			b.shot(filepath.Join(dir, p.name+"-"+theme+".png"))
 		}
 		b.theme("light")
 		b.size(360, 740)
 		b.open(p.path)
+		s.show(b, p.name)
 		b.shot(filepath.Join(dir, p.name+"-phone.png"))
 	}
+}
+
+// show does on a page what somebody would see there: an answer below a query.
+func (s *site) show(b *browser, name string) {
+	if name != "query" {
+		return
+	}
+	b.fillIn("#sql", "SELECT city, count(*) AS trips, sum(fare) AS fares, round(avg(distance_km), 1) AS km\nFROM trips\nWHERE request_at > unixepoch('now', '-5 days')\nGROUP BY city\nORDER BY fares DESC")
+	b.click("[data-run]")
+	b.wait("[data-query-chart] summary")
+	b.click("[data-query-chart] summary")
+	b.wait(".chart-plot canvas")
 }

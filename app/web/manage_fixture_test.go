@@ -11,6 +11,7 @@ import (
 	"arus/app/auth"
 	"arus/app/control"
 	"arus/app/model"
+	"arus/connectors"
 	"arus/connectors/warehouse"
 	"arus/connectors/warehouse/schema"
 )
@@ -43,6 +44,19 @@ func (postman) Send(_ context.Context, t model.NotificationTarget, _ map[string]
 		return "", errors.New("the target answered 410 Gone: channel_not_found")
 	}
 	return "200 OK", nil
+}
+
+// furnishAlone is furnish for a site that is not filled.
+func (s *site) furnishAlone() furnished {
+	s.t.Helper()
+	var err error
+	s.source, err = s.service.AddSource(s.admin, control.SourceInput{Name: "shop", Connection: connectors.Config{Type: "sqlite", Database: manyTables(s.t, 1)}})
+	s.must(err)
+	_, err = s.service.AddDestination(s.admin, control.DestinationInput{Name: "warehouse", Connection: connectors.Config{Type: "embedded"}, IsDefault: true})
+	s.must(err)
+	s.pipeline, err = s.service.AddPipeline(s.admin, control.PipelineInput{Name: "shop-to-warehouse", Source: s.source.ID})
+	s.must(err)
+	return s.furnish()
 }
 
 // furnish adds what the pages of the warehouse and of managing show: a fact
@@ -106,7 +120,7 @@ func (s *site) furnish() furnished {
 	_, f.token, err = s.service.AddToken(own, control.TokenInput{Name: "grafana", ExpiresAt: now.Add(90 * 24 * time.Hour)})
 	s.must(err)
 	s.must(s.service.ChangeSettings(own, map[string]string{"backup_schedule": "0 2 * * *", "max_concurrent_runs": "6"}, nil))
-	for _, sql := range []string{"SELECT city, sum(fare) AS fares\nFROM trips\nGROUP BY city\nORDER BY fares DESC", "SELECT nothing FROM trips", "SELECT count(*) FROM orders"} {
+	for _, sql := range []string{"SELECT city, sum(fare) AS fares\nFROM trips\nGROUP BY city\nORDER BY fares DESC", "SELECT fee FROM trips", "SELECT count(*) FROM orders"} {
 		_, _ = s.service.AskWarehouse(own, sql, control.Page{Limit: 10}) // the second one fails, for the history
 	}
 	f.script, err = s.service.AddScript(s.admin, s.pipeline.ID, control.ScriptInput{Name: new("tidy"), Content: new("def transform(row):\n    return row\n")})

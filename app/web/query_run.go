@@ -54,9 +54,9 @@ func queryRun(v *visit) error {
 		}
 	}
 	if v.partial() {
-		return v.write(status, pages.QueryResult(result))
+		return v.fragment(pages.QueryResult(result)) // also with its error: to htmx another status is a fault of the page
 	}
-	return v.queryPage(pages.QueryView{SQL: sql, Size: size, Result: &result})
+	return v.queryPage(status, pages.QueryView{SQL: sql, Size: size, Result: &result})
 }
 
 // queryStatus is the status of an answer that did not come.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"net/http"
 	"strconv"
 
 	"arus/app/control"
@@ -35,11 +36,11 @@ func queryShow(v *visit) error {
 		}
 		view.SQL = e.SQL
 	}
-	return v.queryPage(view)
+	return v.queryPage(http.StatusOK, view)
 }
 
 // queryPage draws the page with what stands beside the editor.
-func (v *visit) queryPage(view pages.QueryView) error {
+func (v *visit) queryPage(status int, view pages.QueryView) error {
 	names, err := v.Control.WarehouseTables(v.ctx)
 	if err != nil {
 		return err
@@ -62,7 +63,7 @@ func (v *visit) queryPage(view pages.QueryView) error {
 		return err
 	}
 	view.Recent = queryLines(recent)
-	return v.show(page{title: "SQL", script: []string{"uplot.js", "query.js"}, style: []string{"uplot.css"}}, pages.Query(view))
+	return v.showAs(status, page{title: "SQL", script: []string{"uplot.js", "query.js"}, style: []string{"uplot.css"}}, pages.Query(view))
 }
 
 func queryLines(list []model.QueryEntry) []pages.QueryLine {

@@ -35,7 +35,7 @@ func settingGroups() []struct {
 		{"Notifications", []string{"notify_pipeline_failures", "notify_schema_drift", "notify_dead_letter"}},
 		{"Retention", []string{"retention_runs_days", "retention_logs_days", "retention_dead_letters_days", "retention_audit_days"}},
 		{"Backups", []string{"backup_schedule", "backup_keep"}},
-		{"Access", []string{"session_life", "base_url", "metrics"}},
+		{"Access", []string{"session_life", "base_url", "metrics", "tls_certificate", "tls_key", "tls_self_signed", "trusted_proxies"}},
 	}
 }
 
@@ -106,7 +106,7 @@ func settingLine(s model.SettingValue) pages.SettingLine {
 // settingLabel says the key of a setting in words.
 func settingLabel(key string) string {
 	text := strings.ReplaceAll(key, "_", " ")
-	for short, long := range map[string]string{"base url": "base URL", "timezone": "time zone"} {
+	for short, long := range map[string]string{"base url": "base URL", "timezone": "time zone", "tls": "TLS"} {
 		text = strings.ReplaceAll(text, short, long)
 	}
 	return strings.ToUpper(text[:1]) + text[1:]

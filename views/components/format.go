@@ -142,7 +142,7 @@ func Plural[N ~int | ~int64](n N, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
-	if before, ok := strings.CutSuffix(noun, "y"); ok {
+	if before, ok := strings.CutSuffix(noun, "y"); ok && !strings.ContainsAny(before[max(0, len(before)-1):], "aeiou") {
 		noun = before + "ie"
 	}
 	return Number(n) + " " + noun + "s"
