@@ -41,7 +41,9 @@ func (r report) cells() (lines [][]string) {
 		}
 		if !l.Idle && arus.Seconds > 0 {
 			line[5] = count(int64(float64(l.Rows) / arus.Seconds))
-			line[8] = fmt.Sprintf("%.1f", float64(l.Bytes)/1e6/arus.Seconds)
+			if l.Bytes > 0 {
+				line[8] = fmt.Sprintf("%.1f", float64(l.Bytes)/1e6/arus.Seconds)
+			}
 		}
 		lines = append(lines, line)
 		for _, f := range l.Floors[min(1, len(l.Floors)):] {
