@@ -56,7 +56,7 @@ func (env *environment) desktop(ctx context.Context) error {
 // show opens a link in the browser, or prints it where there is none.
 func (env *environment) show(ctx context.Context, link string) error {
 	if name, args := env.browser(); name != "" {
-		cmd := exec.CommandContext(context.WithoutCancel(ctx), name, append(args, link)...) //nolint:gosec // the person's own browser
+		cmd := exec.CommandContext(context.WithoutCancel(ctx), name, append(args, link)...)
 		if err := cmd.Start(); err == nil {
 			go func() { _ = cmd.Wait() }()
 			return nil

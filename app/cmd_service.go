@@ -39,7 +39,7 @@ func (f *serviceFlags) add(cmd *cobra.Command) {
 
 func (env *environment) serviceInstall() *cobra.Command {
 	var f serviceFlags
-	var print bool
+	var show bool
 	cmd := &cobra.Command{
 		Use: "install", Short: "Make the service and start it",
 		Long: `Make the service, start it now and with the machine. It runs 'arus serve' on --data, else on ` + systemData + `
@@ -52,7 +52,7 @@ when it is missing. Its settings stand in the data directory and in /etc/default
 			if err != nil {
 				return err
 			}
-			if print {
+			if show {
 				u, err := env.serviceUnit(f, dir)
 				if err != nil {
 					return err
@@ -80,7 +80,7 @@ when it is missing. Its settings stand in the data directory and in /etc/default
 	f.add(cmd)
 	cmd.Flags().StringVar(&f.user, "user", serviceName, "account that the service runs as (Linux)")
 	cmd.Flags().StringVar(&f.listen, "listen", "", "`address` to listen on, host:port (default "+defaultListen+")")
-	cmd.Flags().BoolVar(&print, "print", false, "print the systemd unit and change nothing")
+	cmd.Flags().BoolVar(&show, "print", false, "print the systemd unit and change nothing")
 	return cmd
 }
 
@@ -198,7 +198,7 @@ func (env *environment) serviceLogs() *cobra.Command {
 			if follow && runtime.GOOS != "windows" {
 				args = append([]string{"-f"}, args...)
 			}
-			show := exec.CommandContext(cmd.Context(), name, args...) //nolint:gosec // the system's own reader of logs
+			show := exec.CommandContext(cmd.Context(), name, args...)
 			show.Stdin, show.Stdout, show.Stderr = env.In, env.Out, env.Err
 			if err := show.Run(); err != nil && cmd.Context().Err() == nil {
 				return &environmentError{fmt.Errorf("read the log with %s: %w", name, err)}
@@ -280,12 +280,15 @@ func (env *environment) service(f serviceFlags, dir string) (service.Service, er
 
 // prepareService makes the account and the data directory of a service.
 func (env *environment) prepareService(ctx context.Context, f serviceFlags, dir string) error {
-	if runtime.GOOS != "linux" || f.own {
+	switch {
+	case runtime.GOOS == "windows":
+		return giveDir(dir, nil)
+	case runtime.GOOS != "linux" || f.own:
 		return os.MkdirAll(dir, 0o700)
 	}
 	account, err := user.Lookup(f.user)
 	if _, unknown := errors.AsType[user.UnknownUserError](err); unknown {
-		out, uerr := exec.CommandContext(ctx, "useradd", "--system", "--home-dir", dir, "--shell", "/usr/sbin/nologin", f.user).CombinedOutput() //nolint:gosec // the account that was asked for
+		out, uerr := exec.CommandContext(ctx, "useradd", "--system", "--home-dir", dir, "--shell", "/usr/sbin/nologin", f.user).CombinedOutput()
 		if uerr != nil {
 			return fmt.Errorf("make the account %s: %w: %s", f.user, uerr, out)
 		}
@@ -314,7 +317,7 @@ func (env *environment) serveAs(ctx context.Context, o serveOptions) error {
 // windowsService is the server in the hands of Windows' service manager.
 type windowsService struct {
 	serve func(context.Context) error
-	ctx   context.Context //nolint:containedctx // the manager's calls bring none
+	ctx   context.Context
 	end   context.CancelFunc
 	ended chan struct{}
 	err   error

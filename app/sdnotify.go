@@ -63,3 +63,30 @@ func (env *environment) watchdog(ctx context.Context, d *data) error {
 		}
 	}
 }
+
+// keepWatchdog keeps systemd patient until the function it gives is called.
+func (env *environment) keepWatchdog(ctx context.Context) (end func()) {
+	every := env.watchdogEvery()
+	if every == 0 {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		for {
+			_ = env.notifyManager(ctx, "WATCHDOG=1")
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-over
+	}
+}

@@ -45,12 +45,14 @@ func (env *environment) serve(ctx context.Context, o serveOptions) error {
 		}
 		log := env.logger()
 		log.InfoContext(ctx, "restoring a backup", "file", restore.File)
+		quiet := env.keepWatchdog(ctx)
 		if r, err := control.Restore(ctx, *restore); err != nil {
 			// What is there is as it was, or says so when it is opened.
 			log.ErrorContext(ctx, "restore a backup", "error", err)
 		} else {
 			log.InfoContext(ctx, "restored a backup", "made", r.CreatedAt, "tables", r.Tables, "aside", r.Aside)
 		}
+		quiet()
 		o.reopened = true
 	}
 }
@@ -116,7 +118,7 @@ func (env *environment) prepare(ctx context.Context, d *data, addr net.Addr) (ru
 	if err != nil {
 		return runningServer{}, nil, err
 	}
-	encryption, print, err := env.tlsConfig(d.Store.Dir(), settings)
+	encryption, sum, err := env.tlsConfig(d.Store.Dir(), settings)
 	if err != nil {
 		return runningServer{}, nil, err
 	}
@@ -125,7 +127,7 @@ func (env *environment) prepare(ctx context.Context, d *data, addr net.Addr) (ru
 		scheme = "https://"
 	}
 	knock := auth.NewToken("")
-	return runningServer{URL: scheme + reachable(addr), PID: os.Getpid(), Knock: knock.Reveal(), Certificate: print}, &web.Server{
+	return runningServer{URL: scheme + reachable(addr), PID: os.Getpid(), Knock: knock.Reveal(), Certificate: sum}, &web.Server{
 		Control: d.Service, Log: d.log, Now: env.Now, Version: version, Started: env.Now(), Public: !isLocal(addr), TLS: encryption, Knock: knock,
 	}, nil
 }
@@ -137,7 +139,11 @@ func (env *environment) run(ctx context.Context, d *data, server *web.Server, li
 	var deadline context.Context
 	stop := func() (context.Context, context.CancelFunc) {
 		log.InfoContext(ctx, "stopping", "at_most", stopTime.String())
-		_ = env.notifyManager(context.WithoutCancel(ctx), "STOPPING=1")
+		state := "STOPPING=1"
+		if errors.Is(context.Cause(ctx), errRestore) {
+			state = "RELOADING=1" // it comes back: the manager must not end it
+		}
+		_ = env.notifyManager(context.WithoutCancel(ctx), state)
 		var cancel context.CancelFunc
 		deadline, cancel = context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 		return deadline, cancel

@@ -19,7 +19,7 @@ func TestThePackagesUnit(t *testing.T) {
 	want := unit{Exe: "/usr/bin/arus", Data: systemData, User: serviceName, StateOf: serviceName, Manager: "multi-user.target"}.text()
 	file := filepath.Join("..", "packaging", "arus.service")
 	if *updateUnit {
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil { //nolint:gosec // a file of the repository
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

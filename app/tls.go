@@ -31,9 +31,9 @@ const (
 	renewBefore = 60 * 24 * time.Hour
 )
 
-// tlsConfig is how the server encrypts: nil when it does not. fingerprint is
-// that of the certificate.
-func (env *environment) tlsConfig(dir string, s model.Settings) (config *tls.Config, print string, err error) {
+// tlsConfig is how the server encrypts: nil when it does not. sum is the
+// fingerprint of the certificate.
+func (env *environment) tlsConfig(dir string, s model.Settings) (config *tls.Config, sum string, err error) {
 	certificate, key := s.TLSCertificate, s.TLSKey
 	switch {
 	case certificate == "" && key == "" && !s.TLSSelfSigned:

@@ -71,7 +71,7 @@ func drawIcon(size int) *image.NRGBA {
 				}
 			}
 			if n > 0 {
-				img.SetNRGBA(x, y, color.NRGBA{uint8(r / n), uint8(g / n), uint8(b / n), uint8(255 * n / (fine * fine))}) //nolint:gosec // averages of bytes
+				img.SetNRGBA(x, y, color.NRGBA{uint8(r / n), uint8(g / n), uint8(b / n), uint8(255 * n / (fine * fine))})
 			}
 		}
 	}
@@ -80,7 +80,7 @@ func drawIcon(size int) *image.NRGBA {
 
 // writeIcons writes the sign in the forms that desktops want.
 func writeIcons(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // what is released is public
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	pngs := map[int][]byte{}
@@ -105,17 +105,17 @@ func icns(pngs map[int][]byte) []byte {
 		size int
 	}{{"icp4", 16}, {"icp5", 32}, {"icp6", 64}, {"ic07", 128}, {"ic08", 256}, {"ic09", 512}} {
 		body.WriteString(kind.name)
-		_ = binary.Write(&body, binary.BigEndian, uint32(8+len(pngs[kind.size]))) //nolint:gosec // a few kilobytes
+		_ = binary.Write(&body, binary.BigEndian, uint32(8+len(pngs[kind.size])))
 		body.Write(pngs[kind.size])
 	}
 	var file bytes.Buffer
 	file.WriteString("icns")
-	_ = binary.Write(&file, binary.BigEndian, uint32(8+body.Len())) //nolint:gosec // a few kilobytes
+	_ = binary.Write(&file, binary.BigEndian, uint32(8+body.Len()))
 	file.Write(body.Bytes())
 	return file.Bytes()
 }
 
 // publish writes a file that everybody may read.
 func publish(file string, text []byte) error {
-	return os.WriteFile(file, text, 0o644) //nolint:gosec // what is released is public
+	return os.WriteFile(file, text, 0o644)
 }
