@@ -428,7 +428,11 @@ func (g *graph) details() (pages.GraphDetail, error) {
 				continue
 			}
 			d.Status = a.Status
-			d.Layers = append(d.Layers, pages.GraphLayer{Layer: a.Layer, Name: strings.TrimPrefix(a.Schema+"."+a.Name, "."), Kind: components.DatabaseName(a.Type)})
+			name := a.Schema + "." + a.Name
+			if a.Schema == "" || a.Layer == "source" && a.Schema == model.UnsetSchema {
+				name = a.Name
+			}
+			d.Layers = append(d.Layers, pages.GraphLayer{Layer: a.Layer, Name: name, Kind: components.DatabaseName(a.Type)})
 			if a.Last != nil {
 				d.Mode, d.Rows, d.Took = string(a.Last.Mode), max(a.Last.RowsLoadedAnalytics, a.Last.RowsLoadedRaw), time.Duration(a.Last.DurationMS)*time.Millisecond
 				d.Error, _ = splitHint(a.Last.ErrorMessage)

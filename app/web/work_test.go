@@ -128,6 +128,7 @@ func TestPipelineWorkInABrowser(t *testing.T) {
 	s := newSite(t)
 	g := s.fillOrders()
 	b := newBrowser(s, model.RoleEditor)
+	b.theme("light") // and without motion: what scrolls under the pointer is not met
 	b.expect("422 (Unprocessable Entity)")
 	at := "/pipelines/" + s.pipeline.ID
 
@@ -241,6 +242,7 @@ func TestKeyboardAlone(t *testing.T) {
 	second, err := s.service.AddPipeline(s.admin, control.PipelineInput{Name: "second", Source: s.source.ID, Choices: []control.TableChoice{{Name: "orders", TargetSchema: new("other")}}})
 	s.must(err)
 	b := newBrowser(s, model.RoleAdmin)
+	b.theme("light")
 	b.open("/")
 	b.press("g")
 	b.press("p")
@@ -317,6 +319,7 @@ func TestHiddenTabsLetGo(t *testing.T) {
 	s := newSite(t)
 	s.fillOrders()
 	b := newBrowser(s, model.RoleViewer)
+	b.theme("light")
 	b.open("/runs")
 	b.says("#runs", "Nothing has run yet")
 	// The time is made short, and the state of the tab is what the test says.

@@ -34,6 +34,7 @@
     svg().setAttribute("preserveAspectRatio", "xMidYMid meet");
     if (view) apply();
     else {
+      box.style.height = Math.min(640, window.innerHeight * 0.7, whole[3] * Math.min(1, box.clientWidth / whole[2]) + 24) + "px";
       fit();
       // Text that is too small to be read is no overview: begin at the top left instead.
       if (view[2] > 2.2 * box.clientWidth) view = [whole[0], whole[1], 1.4 * box.clientWidth, 1.4 * box.clientHeight];
