@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -193,9 +194,7 @@ func (v *visit) connectionForm(err error) (components.Form, bool) {
 	}
 	if raw := values.Get("url"); raw != "" && v.value("filled") == "" {
 		if cfg, err := v.Control.Registry.ParseURL(raw); err == nil {
-			for name, value := range connectionValues(cfg) {
-				values[name] = value
-			}
+			maps.Copy(values, connectionValues(cfg))
 			f.Message = "Mend what is marked. Type the password again: it was not kept."
 		}
 	}
@@ -230,9 +229,7 @@ func (v *visit) connectionPart(source bool) (answer components.Form, ok bool) {
 		answer.Faults = map[string]string{"url": urlFault(err)}
 		return answer, true
 	}
-	for name, value := range connectionValues(cfg) {
-		values[name] = value
-	}
+	maps.Copy(values, connectionValues(cfg))
 	values.Set("filled", "yes")
 	if values.Get("name") == "" {
 		values.Set("name", cfg.Database)

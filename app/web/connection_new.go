@@ -15,7 +15,8 @@ import (
 
 // sourceNewPage is the form of a new source, destinationNewPage of a new
 // destination.
-func sourceNewPage(v *visit) error      { return v.newEnd(true, http.StatusOK, newValues(v, true)) }
+func sourceNewPage(v *visit) error { return v.newEnd(true, http.StatusOK, newValues(v, true)) }
+
 func destinationNewPage(v *visit) error { return v.newEnd(false, http.StatusOK, newValues(v, false)) }
 
 func newValues(v *visit, source bool) components.Form {

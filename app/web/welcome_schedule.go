@@ -17,8 +17,12 @@ const ownSchedule = "own"
 // schedulePresets are the usual schedules.
 func schedulePresets() []components.Option {
 	return []components.Option{
-		{Value: "*/15 * * * *", Label: "every 15 minutes"}, {Value: "0 * * * *", Label: "every hour"}, {Value: "0 */6 * * *", Label: "every 6 hours"},
-		{Value: "0 3 * * *", Label: "every day at 03:00"}, {Value: "0 3 * * 1", Label: "every Monday at 03:00"}, {Value: "manual", Label: "only when somebody starts it"},
+		{Value: "*/15 * * * *", Label: "every 15 minutes"},
+		{Value: "0 * * * *", Label: "every hour"},
+		{Value: "0 */6 * * *", Label: "every 6 hours"},
+		{Value: "0 3 * * *", Label: "every day at 03:00"},
+		{Value: "0 3 * * 1", Label: "every Monday at 03:00"},
+		{Value: "manual", Label: "only when somebody starts it"},
 		{Value: ownSchedule, Label: "another one, written below"},
 	}
 }
