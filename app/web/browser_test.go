@@ -117,7 +117,7 @@ func newBrowser(s *site, role model.Role) *browser {
 		chromedp.UserDataDir(s.t.TempDir()), chromedp.WindowSize(1280, 900), chromedp.WSURLReadTimeout(time.Minute))
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, end := chromedp.NewContext(allocator)
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 25*time.Minute)
 	b := &browser{site: s, ctx: ctx}
 	s.t.Cleanup(func() {
 		_ = chromedp.Cancel(ctx) // waits until it is gone
