@@ -17,6 +17,7 @@ func (s *Service) prepare(ctx context.Context, job *engine.Job, req RunRequest, 
 	job.Drift, job.Threshold, job.Reconcile = model.DriftReport, settings.QualityCheckThreshold, req.Reconcile
 	job.Limits = connectors.Limits{Rows: settings.BatchRows, Bytes: settings.BatchBytes}
 	job.Backoff = max(settings.InitialBackoff, 1) // 0 would be the engine's own
+	job.Agreed = !settings.SchemaDriftDetection
 	if settings.AutoAlterSchema {
 		job.Drift = model.DriftEvolve
 	}

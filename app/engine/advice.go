@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"arus/connectors"
 )
@@ -18,11 +19,16 @@ type Advice struct {
 func Advise(t connectors.Table) Advice {
 	c, reason, _ := chooseWatermark(t, "")
 	a := Advice{Reason: reason, Warnings: []string{}}
+	warn := func(format string, args ...any) { a.Warnings = append(a.Warnings, fmt.Sprintf(format, args...)) }
+	for _, col := range t.Columns {
+		if tellsDeletion(col.Name) {
+			warn("column %s looks as if it marked deleted rows: they stay as they are unless it is named as the soft delete column", col.Name)
+		}
+	}
 	if c == nil {
 		return a
 	}
 	a.Column = c.Name
-	warn := func(format string, args ...any) { a.Warnings = append(a.Warnings, fmt.Sprintf(format, args...)) }
 	if _, created := connectors.WatermarkRank(c.Name); created {
 		warn("it tells when a row was made: changes to old rows are not found")
 	}
@@ -43,6 +49,16 @@ func Advise(t connectors.Table) Advice {
 		warn("the table has no key: what was read since the watermark is replaced as a whole")
 	}
 	return a
+}
+
+// tellsDeletion says whether a column's name suggests that it marks rows as
+// deleted. That is advice only: nothing is deleted by a name.
+func tellsDeletion(name string) bool {
+	switch strings.ReplaceAll(strings.ToLower(name), "_", "") {
+	case "deletedat", "deletedon", "deleteddate", "datedeleted", "deletetime", "isdeleted", "deleted", "removedat", "isremoved":
+		return true
+	}
+	return false
 }
 
 // chooseWatermark is the configured column, else the best recognised one whose
@@ -72,7 +88,7 @@ func chooseWatermark(t connectors.Table, configured string) (*connectors.Column,
 		}
 	}
 	if best == nil {
-		return nil, "no watermark column (a timestamp or date named updated_at, modified_at, last_modified, updated or created_at)", nil
+		return nil, "no watermark column (a timestamp or date named updated_at, modified_at, last_modified, updated or created_at), so every run reads the whole table", nil
 	}
 	return best, fmt.Sprintf("watermark %s by its name and type (%s)", best.Name, best.Type.Kind), nil
 }

@@ -26,6 +26,8 @@ func TestAdvise(t *testing.T) {
 		{"camel case", connectors.Table{Columns: []connectors.Column{col("updatedAt", connectors.TimestampTZ)}, Indexed: []string{"updatedAt"}, PrimaryKey: []string{"id"}}, "updatedAt", nil},
 		{"all that may be wrong", connectors.Table{Columns: []connectors.Column{nullable}}, "updated_at", []string{"no index", "50.0 %", "no key"}},
 		{"created", connectors.Table{Columns: []connectors.Column{col("created_at", connectors.Date)}, Indexed: []string{"created_at"}, PrimaryKey: []string{"id"}}, "created_at", []string{"old rows", "last day"}},
+		{"soft deletes", connectors.Table{Columns: []connectors.Column{col("updated_at", connectors.Timestamp), col("deletedAt", connectors.Timestamp), col("is_deleted", connectors.Bool), col("undeleted", connectors.Bool)}, Indexed: []string{"updated_at"}, PrimaryKey: []string{"id"}}, "updated_at", []string{"deletedAt", "is_deleted"}},
+		{"soft deletes without a watermark", connectors.Table{Columns: []connectors.Column{col("deleted_at", connectors.Text)}}, "", []string{"deleted_at"}},
 		{"nothing", connectors.Table{Columns: []connectors.Column{col("id", connectors.Int64)}}, "", nil},
 	}
 	for _, tc := range tests {

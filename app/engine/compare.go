@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/big"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/zeebo/xxh3"
 
 	"arus/connectors"
 )
@@ -44,14 +46,8 @@ func (d *Difference) example(format string, args ...any) {
 
 // Compare reads both tables in key order at the same time and compares every
 // column of the left one, row for row, as text (see appendComparable). Memory holds a few
-// batches whatever the size of the tables.
+// batches whatever the size of the tables. Tables without a key are compared as multisets.
 func Compare(ctx context.Context, left, right Side, key []string) (Difference, error) {
-	if len(key) == 0 {
-		return Difference{}, &connectors.Error{
-			Kind: connectors.KindUnsupported, Op: "compare", Object: left.Table.String(),
-			Err: errors.New("the table has no key to order rows by"), Hint: "choose key columns",
-		}
-	}
 	columns := left.Table.Columns
 	rightColumns := make([]connectors.Column, len(columns))
 	for i, c := range columns {
@@ -70,6 +66,9 @@ func Compare(ctx context.Context, left, right Side, key []string) (Difference, e
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if len(key) == 0 {
+		return compareUnordered(ctx, cancel, left, right, columns, rightColumns)
+	}
 	l := openRows(ctx, left, columns, rightColumns, key)
 	defer l.close(cancel)
 	r := openRows(ctx, right, rightColumns, columns, key)
@@ -107,6 +106,71 @@ func Compare(ctx context.Context, left, right Side, key []string) (Difference, e
 	return d, errors.Join(l.err, r.err)
 }
 
+// maxUnmatched is how many different rows of one side may wait for their equals on
+// the other while tables without a key are compared.
+const maxUnmatched = 1_000_000
+
+// compareUnordered compares tables without a key as multisets: every row of one
+// side needs one of the other that is equal in all columns. Rows are told apart by
+// 128-bit fingerprints. Memory holds those rows of one side that the other has not
+// shown yet; too many are an error.
+func compareUnordered(ctx context.Context, cancel func(), left, right Side, columns, rightColumns []connectors.Column) (Difference, error) {
+	l := openRows(ctx, left, columns, rightColumns, nil)
+	defer l.close(cancel)
+	r := openRows(ctx, right, rightColumns, columns, nil)
+	defer r.close(cancel)
+	var d Difference
+	more := map[xxh3.Uint128]int64{} // on the left than on the right, by row
+	count := func(side *rows, n int64) {
+		h := side.fingerprint()
+		if more[h] += n; more[h] == 0 {
+			delete(more, h)
+		}
+	}
+	okL, okR := l.next(), r.next()
+	for okL || okR {
+		if okL {
+			d.Rows++
+			count(l, 1)
+			okL = l.next()
+		}
+		if okR {
+			count(r, -1)
+			okR = r.next()
+		}
+		if len(more) > maxUnmatched {
+			return d, &connectors.Error{
+				Kind: connectors.KindUnsupported, Op: "compare", Object: left.Table.String(),
+				Err:  fmt.Errorf("the table has no key, and more than %d rows have no equal yet after %d rows", maxUnmatched, d.Rows),
+				Hint: "choose key columns",
+			}
+		}
+	}
+	for _, n := range more {
+		d.Missing += max(n, 0)
+		d.Extra += max(-n, 0)
+	}
+	if d.Missing+d.Extra > 0 {
+		d.example("without a key: %d rows have no equal in the target, %d there none in the source", d.Missing, d.Extra)
+	}
+	return d, errors.Join(l.err, r.err)
+}
+
+// fingerprint is one of the row's values in the form that both sides share.
+func (r *rows) fingerprint() xxh3.Uint128 {
+	r.row = r.row[:0]
+	for c := range r.columns {
+		if r.null(c) {
+			r.row = append(r.row, 0)
+			continue
+		}
+		v := r.value(c)
+		r.row = binary.LittleEndian.AppendUint32(append(r.row, 1), uint32(len(v)))
+		r.row = append(r.row, v...)
+	}
+	return xxh3.Hash128(r.row)
+}
+
 // rows pulls single rows out of a read that pushes batches.
 type rows struct {
 	columns []connectors.Column
@@ -117,6 +181,7 @@ type rows struct {
 	at      int
 	err     error
 	buf     []byte
+	row     []byte
 }
 
 func openRows(ctx context.Context, s Side, columns, others []connectors.Column, key []string) *rows {

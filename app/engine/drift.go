@@ -68,7 +68,10 @@ func (c *tableCopy) findDrift(ctx context.Context, existing connectors.Table, ex
 	}
 	c.settleHeld(existing)
 	found := c.compareSchemas()
-	if len(found) > 0 || d.stored.Open > 0 {
+	if c.job.Agreed {
+		found = slices.DeleteFunc(found, func(f foundOne) bool { return f.Kind != model.KeyChanged })
+	}
+	if len(found) > 0 || d.stored.Open > 0 && !c.job.Agreed {
 		list := make([]model.SchemaChange, len(found))
 		for i, f := range found {
 			list[i] = f.SchemaChange

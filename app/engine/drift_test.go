@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,6 +62,26 @@ func TestNewColumnsAreReportedAndLeftOut(t *testing.T) {
 	b.mustSucceed()
 	b.targetIs("orders", "id=1 n=0", "id=2 n=10 note=y", "id=3 n=20 note=z") // row 2 was at the watermark
 	b.changesAre("column_added note applied done")
+}
+
+// TestColumnsStayAsAgreedWhenChangesAreNotLookedFor adds, removes and narrows columns while nobody looks.
+func TestColumnsStayAsAgreedWhenChangesAreNotLookedFor(t *testing.T) {
+	t.Parallel()
+	table := orders(col("note", connectors.Text))
+	b := newMemoryBench(t, table)
+	b.job.Agreed = true
+	b.mustSucceed()
+	table.Columns = append(slices.DeleteFunc(table.Columns, func(c connectors.Column) bool { return c.Name == "note" }), col("more", connectors.Text))
+	table.touch(0, 1, record{"n": "7", "more": "x"})
+	if r := b.mustSucceed(); len(r.Warnings) > 0 || len(r.Tables[0].Changes) > 0 {
+		t.Errorf("changes are reported: %v, %v", r.Warnings, r.Tables[0].Changes)
+	}
+	b.targetIs("orders", "id=1 n=7", "id=2 n=10", "id=3 n=20")
+	b.changesAre()
+	b.job.Agreed = false // looked for again
+	table.touch(1, 2, record{"more": "y"})
+	b.mustSucceed()
+	b.targetIs("orders", "id=1 more=x n=7", "id=2 more=y n=10", "id=3 n=20") // row 1 was at the watermark
 }
 
 func TestAFrozenSchemaMovesNoRow(t *testing.T) {

@@ -55,8 +55,11 @@ type Job struct {
 	Names       Names
 	FullRefresh bool              // read everything and swap, whatever the mode
 	Drift       model.DriftPolicy // of pipelines without one of their own
-	Reconcile   bool              // compare the keys of both sides now, where deletions are followed
-	Threshold   float64           // of quality checks, in percent, for pipelines without one of their own
+	// Agreed loads the columns that the target holds without looking for changes of
+	// the source's schema. A changed key is refused all the same.
+	Agreed    bool
+	Reconcile bool    // compare the keys of both sides now, where deletions are followed
+	Threshold float64 // of quality checks, in percent, for pipelines without one of their own
 	// Skip is why the run does not take place: it is recorded as skipped.
 	Skip string
 	// Letters makes the run load dead letters again, Rebuild makes it build targets

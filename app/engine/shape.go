@@ -127,6 +127,9 @@ func (c *tableCopy) reshapeHeld(ctx context.Context, replace bool) (add, widen [
 		col := h.logical()
 		altered, strict := false, false
 		at := findColumn(c.made, h.Name)
+		if c.job.Agreed && at >= 0 {
+			strict = c.made[at].Nullable && !h.Nullable
+		}
 		if at < 0 {
 			if !h.Nullable {
 				col.Nullable, altered = true, true
@@ -166,6 +169,9 @@ func (c *tableCopy) reshapeHeld(ctx context.Context, replace bool) (add, widen [
 	}
 	for i, col := range c.made {
 		if findHeld(d.held, col.Name) >= 0 {
+			continue
+		}
+		if c.job.Agreed {
 			continue
 		}
 		f := d.byName[col.Name][0]
