@@ -34,8 +34,9 @@ func TestListsOfRunsUseIndexes(t *testing.T) {
 	}
 	for _, f := range []RunFilter{{}, {PipelineID: "p"}, {Status: model.RunFailed}, {PipelineID: "p", Status: model.RunFailed}, {PipelineID: "p", Table: "orders"}, {Table: "orders"}} {
 		where, args := f.where()
-		list := plan("SELECT "+runColumns+where+runOrder, append(args, 25, 0)...)
-		if !strings.Contains(list, "USING INDEX") || strings.Contains(list, "USE TEMP B-TREE FOR ORDER BY") {
+		list := plan(runPage(where), append(args, 25, 0)...)
+		// The page's own rows are sorted, not those before it.
+		if strings.Count(list, "TEMP B-TREE") != 1 || strings.Count(list, "INDEX") < 2 || f.Table == "" && f.Status == "" && !strings.Contains(list, "COVERING INDEX") {
 			t.Errorf("the list of %+v: %s", f, list)
 		}
 		if f.PipelineID != "" && !strings.Contains(list, "pipeline_id=?") {

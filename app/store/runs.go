@@ -203,13 +203,18 @@ func (s *Store) ListRuns(ctx context.Context, f RunFilter) (list []model.Run, to
 		if err = tx.QueryRowContext(ctx, `SELECT count(*)`+where, args...).Scan(&total); err != nil {
 			return err
 		}
-		list, err = collect(ctx, tx, scanRun, `SELECT `+runColumns+where+runOrder, append(slices.Clone(args), limit, offset)...)
+		list, err = collect(ctx, tx, scanRun, runPage(where), append(slices.Clone(args), limit, offset)...)
 		return err
 	})
 	return list, total, fail(err, "list runs")
 }
 
-const runOrder = ` ORDER BY started_at DESC, id DESC LIMIT ? OFFSET ?`
+const runOrder = ` ORDER BY started_at DESC, id DESC`
+
+// runPage finds the page in an index before it reads the page's rows.
+func runPage(where string) string {
+	return `SELECT ` + runColumns + ` FROM arus_run_logs_runs WHERE id IN (SELECT id` + where + runOrder + ` LIMIT ? OFFSET ?)` + runOrder
+}
 
 // where says only what is asked for, so that the indexes serve it.
 func (f RunFilter) where() (sql string, args []any) {
@@ -221,7 +226,11 @@ func (f RunFilter) where() (sql string, args []any) {
 	if f.PipelineID != "" {
 		add("pipeline_id = ?", f.PipelineID)
 	}
-	if f.Status != "" {
+	switch {
+	case f.Status == "":
+	case f.PipelineID != "":
+		add("+status = ?", f.Status) // by the index of the pipeline, which has fewer runs than the state
+	default:
 		add("status = ?", f.Status)
 	}
 	if f.Table != "" {
