@@ -161,7 +161,7 @@ func (env *environment) logger() *slog.Logger {
 		level = slog.LevelDebug
 	}
 	opts := &slog.HandlerOptions{Level: level}
-	var to io.Writer = env.Err
+	to := env.Err
 	if env.logTo != nil {
 		to = env.logTo
 	}

@@ -66,8 +66,8 @@ func TestTheCommandsOfTheDocs(t *testing.T) {
 // commandLines are the calls of a script, each on one line.
 func commandLines(script string) []string {
 	var lines []string
-	for _, line := range strings.Split(strings.ReplaceAll(script, "\\\n", " "), "\n") {
-		for _, part := range strings.Split(line, " | ") {
+	for line := range strings.SplitSeq(strings.ReplaceAll(script, "\\\n", " "), "\n") {
+		for part := range strings.SplitSeq(line, " | ") {
 			if part = strings.TrimSpace(part); part != "" {
 				lines = append(lines, part)
 			}

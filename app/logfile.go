@@ -21,7 +21,8 @@ type logFile struct {
 
 func openLogFile(name string) (*logFile, error) {
 	l := &logFile{name: name}
-	return l, l.open()
+	err := l.open()
+	return l, err
 }
 
 func (l *logFile) open() (err error) {
