@@ -151,7 +151,7 @@ func samples() map[string]sample {
 		"POST /api/backups/{file}/restore": {path: "/api/backups/arus-backup-none.tar.gz/restore", status: 409, wrong: none, wants: "only a running server"},
 		"GET /api/config":                  {path: "/api/config?format=yaml", wrong: none, wants: "name: shop"},
 		"GET /api/config/schema":           {wrong: none, wants: `"$schema"`},
-		"POST /api/config/plan":            {body: "version: 1\nsettings:\n  max_retries: 7\n", wrong: none, wants: `"after":"7"`},
+		"POST /api/config/plan":            {body: "version: 1\nsettings:\n  max_retries: 7\n", wrong: none, wants: `"name":"max_retries"`},
 		"POST /api/config/apply":           {body: `{"version":1,"pipelines":[{"name":"x","source":"nobody","destination":"warehouse","tables":[]}]}`, status: 422, wrong: none, wants: "nobody"},
 	}
 }

@@ -17,10 +17,14 @@ func (s *Service) prepare(ctx context.Context, job *engine.Job, req RunRequest, 
 	job.Drift, job.Threshold, job.Reconcile = model.DriftReport, settings.QualityCheckThreshold, req.Reconcile
 	job.Limits = connectors.Limits{Rows: settings.BatchRows, Bytes: settings.BatchBytes}
 	job.Backoff = max(settings.InitialBackoff, 1) // 0 would be the engine's own
-	job.Agreed = !settings.SchemaDriftDetection
 	if settings.AutoAlterSchema {
 		job.Drift = model.DriftEvolve
 	}
+	policy := job.Pipeline.Options.Drift
+	if policy == "" {
+		policy = job.Drift
+	}
+	job.Agreed = policy == model.DriftReport && !settings.SchemaDriftDetection // to evolve and to freeze are to look
 	job.OpenDestination = func(ctx context.Context) (connectors.Destination, error) { return s.storedDestination(ctx, dst) }
 	job.Readback = func(ctx context.Context) (connectors.Source, error) { return s.readDestination(ctx, dst) }
 	job.Scripts = s.scriptsOf(job.Pipeline.ID)

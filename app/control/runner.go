@@ -304,7 +304,7 @@ func (s *Service) execute(x *execution) (engine.Report, error) {
 	})
 	s.followTables(x.ctx, x)
 	event := RunEvent{RunID: x.id, PipelineID: x.pipeline.ID, PipelineName: x.pipeline.Name, Trigger: x.trigger, Status: model.RunRunning}
-	e.State = runState{state: state{s.Store}, id: x.id, user: x.user, phases: watch, quiet: s.quietDrift(x), started: func() { s.Events.Emit(Event{Type: RunStarted, Data: event}) }}
+	e.State = runState{state: state{s.Store}, id: x.id, user: x.user, phases: watch, started: func() { s.Events.Emit(Event{Type: RunStarted, Data: event}) }}
 	report, err := e.Run(x.ctx, x.job)
 	event.Status, event.RowsSynced, event.DurationMS, event.Report = report.Status, report.RowsLoaded, report.DurationMS, &report
 	event.Error = report.Error
@@ -326,33 +326,7 @@ type runState struct {
 	state
 	id, user string
 	phases   *phases
-	quiet    bool // changes of schemas are neither recorded nor told
 	started  func()
-}
-
-// quietDrift says whether a run leaves changes of schemas alone: the setting
-// schema_drift_detection is off, and the pipeline's policy is to report them and
-// nothing else.
-func (s *Service) quietDrift(x *execution) bool {
-	policy := x.pipeline.Options.Drift
-	if policy == "" {
-		policy = x.job.Drift
-	}
-	settings, err := s.settings(x.ctx)
-	return err == nil && !settings.SchemaDriftDetection && policy == model.DriftReport
-}
-
-// RecordSchemaChanges stores the changes that a run found, unless nobody wants
-// to know.
-func (s runState) RecordSchemaChanges(ctx context.Context, pipelineID, sourceTable, runID string, found []model.SchemaChange) ([]model.SchemaChange, error) {
-	if !s.quiet {
-		return s.state.RecordSchemaChanges(ctx, pipelineID, sourceTable, runID, found)
-	}
-	list := slices.Clone(found)
-	for i := range list {
-		list[i].Status = model.ChangePending
-	}
-	return list, nil
 }
 
 // SaveTableStat records the figures of a table with its phases.

@@ -427,7 +427,7 @@ func TestLowCardinality(t *testing.T) {
 	if err := f.dest.conn.Exec(ctx, "CREATE TABLE "+ident(f.schema)+".t (id Int64, a LowCardinality(String), b LowCardinality(Nullable(String))) ENGINE = MergeTree ORDER BY id"); err != nil {
 		t.Fatal(err)
 	}
-	later := &db{dialect: dialect{version: version{20, 1}}, conn: f.dest.conn}
+	later := &db{dialect: dialect{version: version{19, 17}}, conn: f.dest.conn}
 	columns := []connectors.Column{column("id", connectors.Int64), column("a", connectors.Enum), nullable("b", connectors.Enum)}
 	w, err := later.newInserter(t.Context(), connectors.TableRef{Schema: f.schema, Name: "t"}, []native{{columns[0], "Int64"}, {columns[1], "LowCardinality(String)"}, {columns[2], "LowCardinality(Nullable(String))"}}, nil, insertBytes)
 	if err != nil {
