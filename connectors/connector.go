@@ -290,7 +290,7 @@ type RawTarget struct {
 // LoadResult counts what a committed load did.
 type LoadResult struct {
 	Rows    int64 // rows that arrived in the target
-	RawRows int64 // rows that arrived in the staging table; 0 in direct mode
+	RawRows int64 // rows that arrived in the staging table, kept ones too; 0 in direct mode
 	Deleted int64 // rows that Retain deleted or marked, or Remove deleted
 }
 
@@ -328,6 +328,7 @@ type Rebuilder interface {
 	Rebuild(ctx context.Context, req RebuildRequest) (LoadResult, error)
 	// PruneRaw deletes the staging table's rows that were extracted before t,
 	// except the newest of each key and those of the run base and later ones.
+	// Dead letters are nobody's newest: they go with what the base replaced.
 	PruneRaw(ctx context.Context, req RebuildRequest, t time.Time) (int64, error)
 }
 
@@ -340,6 +341,7 @@ type RebuildRequest struct {
 	Columns []Column
 	Key     []string // empty only where nothing followed the run Base
 	Base    string   // run id
+	Fitting bool     // leave out dead letters (see RawKeeper): of their keys the newest other row counts
 }
 
 // MetaRunID and MetaSyncedAt are the two columns every target table has.

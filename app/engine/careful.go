@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -86,7 +87,7 @@ func (t *tolerance) check(letters, read int64) error {
 // keepLetters takes rows out of the load, as long as they are tolerable.
 func (f *flow) keepLetters(bad []badRow) error {
 	for _, b := range bad {
-		f.letterBytes += len(b.data) + len(b.reason)
+		f.letterBytes += len(b.data) + len(b.raw) + len(b.reason)
 	}
 	f.letters = append(f.letters, bad...)
 	if len(bad) == 0 {
@@ -118,17 +119,50 @@ func (f *flow) write(ctx context.Context, p parcel) error {
 	return refused(f.load.Write(ctx, fitting))
 }
 
+// keepRows notes the rows that raw mode keeps, before they are letters as they
+// were read.
+func (f *flow) keepRows(bad []badRow) {
+	if f.copy.plan.raw == nil {
+		return
+	}
+	for i := range bad {
+		bad[i].raw = bad[i].data
+	}
+}
+
+// keepRaw stages the dead letters: raw mode keeps everything. A row that made
+// its way to no columns, or that the staging table's JSON would change, is a
+// letter alone.
+func (f *flow) keepRaw() {
+	keeper, ok := f.load.(connectors.RawKeeper)
+	if !ok || f.copy.plan.raw == nil {
+		return
+	}
+	nul := f.copy.destination.Holds().NUL
+	var rows [][]byte
+	for i := range f.letters {
+		l := &f.letters[i]
+		if l.raw != nil && (nul || bytes.Equal(l.raw, withoutNUL(l.raw))) {
+			rows = append(rows, connectors.MarkDead(l.raw))
+		}
+		l.raw = nil
+	}
+	keeper.KeepRaw(rows)
+}
+
 // prepare gives a batch the load's columns and makes its values fit. The batch
 // is the caller's until prepare returns, then the result is.
 func (f *flow) prepare(p parcel) (arrow.RecordBatch, []badRow, error) {
 	n := int(p.batch.NumRows())
 	shaped, bad := f.copy.shape.apply(p.batch)
+	f.keepRows(bad)
 	p.original(f.columns, bad, without(n, nil))
 	if shaped == nil {
 		return nil, bad, nil
 	}
 	fitting, more, err := f.fitter.fit(shaped)
 	if len(more) > 0 {
+		f.keepRows(more)
 		p.original(f.columns, more, without(n, bad))
 	}
 	return fitting, append(bad, more...), err
@@ -165,6 +199,9 @@ func (f *flow) writeCarefully(ctx context.Context, p parcel) error {
 			letter.data = connectors.AppendRowJSON(nil, p.source, f.columns, p.row(0))
 		} else {
 			letter.data = connectors.AppendRowJSON(nil, p.batch, f.columns, 0)
+		}
+		if f.copy.plan.raw != nil {
+			letter.raw = connectors.AppendRowJSON(nil, p.batch, f.copy.shape.read, 0)
 		}
 		return f.keepLetters([]badRow{letter})
 	}

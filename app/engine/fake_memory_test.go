@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/google/go-cmp/cmp"
 
 	"arus/app/model"
@@ -211,6 +213,12 @@ func (l *memoryLoad) Write(_ context.Context, batch arrow.RecordBatch) error {
 	return nil
 }
 
+func (l *memoryLoad) KeepRaw(rows [][]byte) {
+	for _, row := range rows {
+		l.raw = append(l.raw, rawRow{l.req.RunID, l.req.SyncedAt, string(row)})
+	}
+}
+
 func keyOf(key []string, r record) string {
 	var parts []string
 	for _, k := range key {
@@ -324,9 +332,12 @@ func (m *database) Rebuild(_ context.Context, req connectors.RebuildRequest) (co
 	defer m.mu.Unlock()
 	m.rebuilt = req
 	t := m.tables[req.Target.Name]
-	t.Columns, t.rows = req.Columns, nil
 	byKey := map[string]int{}
+	var rows []record
 	for _, raw := range t.raw {
+		if req.Fitting && connectors.IsDead([]byte(raw.data)) {
+			continue
+		}
 		var fields map[string]any
 		d := json.NewDecoder(strings.NewReader(raw.data))
 		d.UseNumber()
@@ -337,15 +348,22 @@ func (m *database) Rebuild(_ context.Context, req connectors.RebuildRequest) (co
 		for _, c := range req.Columns {
 			if v := fields[c.Name]; v != nil {
 				r[c.Name] = fmt.Sprint(v)
+				b := array.NewBuilder(memory.DefaultAllocator, c.Type.Arrow())
+				err := connectors.AppendParsed(b, c.Type, r[c.Name])
+				b.Release()
+				if err != nil {
+					return connectors.LoadResult{}, &connectors.Error{Kind: connectors.KindType, Op: "rebuild", Object: c.Name, Err: err}
+				}
 			}
 		}
 		if at, ok := byKey[keyOf(req.Key, r)]; ok {
-			t.rows[at] = r
+			rows[at] = r
 			continue
 		}
-		byKey[keyOf(req.Key, r)] = len(t.rows)
-		t.rows = append(t.rows, r)
+		byKey[keyOf(req.Key, r)] = len(rows)
+		rows = append(rows, r)
 	}
+	t.Columns, t.rows = req.Columns, rows
 	return connectors.LoadResult{Rows: int64(len(t.rows))}, nil
 }
 

@@ -39,7 +39,8 @@ type misfit struct {
 // badRow is a row that is kept as a dead letter.
 type badRow struct {
 	row    int    // in the batch it was taken out of
-	data   []byte // the row as exact JSON
+	data   []byte // the row as exact JSON, as it was read
+	raw    []byte // raw mode: the row as the target would have got it; nil: it came to none
 	reason string
 }
 

@@ -91,6 +91,7 @@ func (f *flow) run(ctx context.Context) error {
 		return nil
 	}
 	c.report(PhaseCommit)
+	f.keepRaw()
 	result, err := f.load.Commit(ctx)
 	if err != nil {
 		return refused(err)

@@ -65,9 +65,17 @@ func (c *tableCopy) rebuild(ctx context.Context, builder connectors.Rebuilder) e
 	if c.marks() {
 		columns = append(columns, markColumn())
 	}
-	result, err := builder.Rebuild(ctx, connectors.RebuildRequest{
+	req := connectors.RebuildRequest{
 		Raw: c.job.Names.Raw(c.job.SourceName, c.table), Target: target, Columns: columns, Key: stored.Key, Base: stored.BaseRunID,
-	})
+	}
+	result, err := builder.Rebuild(ctx, req)
+	if err != nil && ctx.Err() == nil && !connectors.Retryable(err) {
+		req.Fitting = true
+		refused := err
+		if result, err = builder.Rebuild(ctx, req); err == nil {
+			c.log(ctx, slog.LevelWarn, "raw rows that are dead letters are left out, since the table still refuses one of them: "+refused.Error())
+		}
+	}
 	if err != nil {
 		return err
 	}

@@ -27,8 +27,9 @@ type feed struct {
 	careful bool           // each batch arrives, or is refused, before the next
 
 	rows int64
-	text []byte // of the batch's rows as JSON
-	ends []int  // of each of them
+	kept [][]byte // see KeepRaw
+	text []byte   // of the batch's rows as JSON
+	ends []int    // of each of them
 }
 
 // write takes a batch over. With care, one that is refused leaves nothing behind.
@@ -71,8 +72,28 @@ func (f *feed) send(ctx context.Context, w *inserter, batch arrow.RecordBatch, f
 	return err
 }
 
+// sendKept stages the kept rows, which have no typed ones.
+func (f *feed) sendKept(ctx context.Context) error {
+	if len(f.kept) == 0 {
+		return nil
+	}
+	f.text, f.ends = f.text[:0], f.ends[:0]
+	for _, row := range f.kept {
+		f.text = append(f.text, row...)
+		f.ends = append(f.ends, len(f.text))
+	}
+	n := uint64(len(f.kept))
+	return f.raw.write(ctx, f.staged(), f.numbers.Add(n)-n)
+}
+
+// stagedRows counts what arrived in the staging table.
+func (f *feed) stagedRows() int64 { return f.rows + int64(len(f.kept)) }
+
 // flush waits until every row has arrived.
 func (f *feed) flush(ctx context.Context) error {
+	if err := f.sendKept(ctx); err != nil {
+		return err
+	}
 	if f.raw != nil {
 		if err := f.raw.dispatch(ctx); err != nil {
 			return err
@@ -105,6 +126,11 @@ func (f *feed) rowsJSON(batch arrow.RecordBatch, columns []connectors.Column) (a
 		f.text = connectors.AppendRowJSON(f.text, batch, columns, i)
 		f.ends = append(f.ends, len(f.text))
 	}
+	return f.staged(), nil
+}
+
+// staged is the text as rows of the staging table.
+func (f *feed) staged() arrow.RecordBatch {
 	builder := array.NewStringBuilder(memory.DefaultAllocator)
 	defer builder.Release()
 	builder.Reserve(len(f.ends))
@@ -117,7 +143,7 @@ func (f *feed) rowsJSON(batch arrow.RecordBatch, columns []connectors.Column) (a
 	rows := builder.NewArray()
 	defer rows.Release()
 	schema := arrow.NewSchema([]arrow.Field{{Name: rawData, Type: arrow.BinaryTypes.String}}, nil)
-	return array.NewRecordBatch(schema, []arrow.Array{rows}, int64(rows.Len())), nil
+	return array.NewRecordBatch(schema, []arrow.Array{rows}, int64(rows.Len()))
 }
 
 // origin is what the metadata of a row says of where it came from.

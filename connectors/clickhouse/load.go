@@ -214,6 +214,9 @@ func (l *load) Write(ctx context.Context, batch arrow.RecordBatch) error {
 	return nil
 }
 
+// KeepRaw keeps rows for the staging table alone.
+func (l *load) KeepRaw(rows [][]byte) { l.feed.kept = append(l.feed.kept, rows...) }
+
 var errEnded = errors.New("the load has ended")
 
 // Commit makes the rows visible.
@@ -251,7 +254,7 @@ func (l *load) commit(ctx context.Context) (connectors.LoadResult, error) {
 	}
 	result.Rows = l.feed.rows
 	if l.req.Raw != nil {
-		result.RawRows = l.feed.rows
+		result.RawRows = l.feed.stagedRows()
 		if err := l.attachRaw(ctx, l.staged.shadow); err != nil {
 			return result, err
 		}

@@ -202,7 +202,7 @@ func (p *part) commit(ctx context.Context) (connectors.LoadResult, error) {
 	p.of.done[p.name.Name] = true
 	result.Rows = p.feed.rows
 	if p.req.Raw != nil {
-		result.RawRows = p.feed.rows
+		result.RawRows = p.feed.stagedRows()
 	}
 	return result, nil
 }

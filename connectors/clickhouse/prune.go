@@ -69,6 +69,8 @@ func (r *rebuild) extractedBefore(before time.Time) (string, error) {
 	old := orderExpr(c) + " < " + value
 	if r.req.Base != "" {
 		old += " AND " + ident(rawID) + " < " + strconv.FormatUint(r.from, 10)
+	} else {
+		old += " AND " + fits()
 	}
 	return old, nil
 }
@@ -87,7 +89,7 @@ func (r *rebuild) findKeys(ctx context.Context) (connectors.TableRef, error) {
 		return ref, err
 	}
 	defer keys.close()
-	if err := r.read(ctx, "1", keys.add); err != nil {
+	if err := r.read(ctx, fits(), keys.add); err != nil {
 		return ref, err
 	}
 	return ref, keys.flush(ctx)

@@ -189,7 +189,11 @@ func (r *rebuild) fill(ctx context.Context, into connectors.TableRef) (int64, er
 		}
 		defer stones.close()
 	}
-	err = r.read(ctx, ident(rawID)+" >= "+strconv.FormatUint(r.from, 10), func(data string, o origin) error {
+	counts := ident(rawID) + " >= " + strconv.FormatUint(r.from, 10)
+	if r.req.Fitting {
+		counts += " AND " + fits()
+	}
+	err = r.read(ctx, counts, func(data string, o origin) error {
 		if err := rows.decoder.split(data); err != nil {
 			return err
 		}

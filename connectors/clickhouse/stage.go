@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
@@ -108,6 +109,13 @@ func (l *load) makeStaging(ctx context.Context, d dialect, bytes int) (*inserter
 	}
 	w.stamp = numbered(originOf(l.run, l.req.SyncedAt), l.staged.base)
 	return w, nil
+}
+
+// fits is the condition of a staging row that its target holds.
+func fits() string {
+	const mark = `"` + connectors.MetaDeadLetter + `":true}`
+	data := ident(rawData)
+	return "substring(" + data + ", greatest(1, toInt64(length(" + data + ")) - " + strconv.Itoa(len(mark)-1) + ")) != " + literal(mark)
 }
 
 // attachRaw makes staged rows durable where they stay.

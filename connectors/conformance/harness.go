@@ -66,6 +66,7 @@ var parts = []part{
 	{"RebuildGivesTheSameTable", true, rebuildGivesTheSameTable},
 	{"RebuildTakesOlderRows", true, rebuildTakesOlderRows},
 	{"RebuildRefuses", true, rebuildRefuses},
+	{"RawKeepsDeadLetters", true, rawKeepsDeadLetters},
 	{"PruneRawKeepsTheNewest", true, pruneRawKeepsTheNewest},
 	{"DeclaredTables", true, declaredTables},
 	{"LoadsIntoDeclaredTables", true, loadsIntoDeclaredTables},

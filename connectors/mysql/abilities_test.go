@@ -125,7 +125,7 @@ func TestStagedPartsAreTakenBack(t *testing.T) {
 			if _, err := part.Commit(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if err := l.stageAll(t.Context()); err != nil {
+			if _, err := l.stageAll(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			l.release(t.Context()) // killed

@@ -352,7 +352,7 @@ func (l *load) Commit(ctx context.Context) (connectors.LoadResult, error) {
 	default:
 		result.Rows = l.rows.sent
 		if l.req.Raw != nil {
-			result.RawRows = l.rows.sent
+			result.RawRows = l.rows.sent + int64(len(l.staging.kept))
 		}
 	}
 	l.end(ctx)
@@ -386,6 +386,9 @@ func (l *load) commit(ctx context.Context) error {
 		if err := l.into(ctx); err != nil {
 			return err
 		}
+	}
+	if err := l.stageKept(ctx, l.staging.table); err != nil {
+		return err
 	}
 	if l.open {
 		if _, err := l.ss.exec(ctx, "COMMIT"); err != nil {

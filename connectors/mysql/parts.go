@@ -213,7 +213,7 @@ func (p *part) Commit(ctx context.Context) (connectors.LoadResult, error) {
 	}
 	result := connectors.LoadResult{Rows: p.rows.sent}
 	if p.req.Raw != nil {
-		result.RawRows = p.rows.sent
+		result.RawRows = p.rows.sent + int64(len(p.staging.kept))
 	}
 	p.ended.Store(true)
 	p.release(context.WithoutCancel(ctx))
@@ -228,6 +228,9 @@ func (p *part) commit(ctx context.Context) error {
 		if err := p.into(ctx); err != nil {
 			return err
 		}
+	}
+	if err := p.stageKept(ctx, p.parts.stage); err != nil {
+		return err
 	}
 	_, err := p.ss.exec(ctx, "INSERT INTO "+qualified(p.parts.list)+" (part, rows_brought, run) VALUES ("+
 		literal(p.id)+", "+strconv.FormatInt(p.rows.sent, 10)+", "+literal(p.req.RunID)+")")
@@ -296,43 +299,45 @@ func (p *partLoad) commitAll(ctx context.Context, result *connectors.LoadResult)
 		return err
 	}
 	if p.req.Raw != nil {
-		if err := p.stageAll(ctx); err != nil {
+		if result.RawRows, err = p.stageAll(ctx); err != nil {
 			return err
 		}
-		result.RawRows = result.Rows
 	}
 	return p.swap(ctx)
 }
 
-// stageAll copies the parts' rows to the staging table, as rows of this run: it is the one that a rebuild begins with.
-func (p *partLoad) stageAll(ctx context.Context) error {
+// stageAll copies the parts' rows to the staging table and counts them, as rows of this run: it is the one that a rebuild begins with.
+func (p *partLoad) stageAll(ctx context.Context) (rows int64, err error) {
 	if err := p.unstage(ctx, p.parts); err != nil {
-		return err
+		return 0, err
 	}
 	if err := p.makeStaging(ctx); err != nil {
-		return err
+		return 0, err
 	}
 	p.staging.made = false // it stays, whatever follows
 	staging := p.staging.table
 	fields := connectors.QuoteList([]string{rawRunID, rawExtracted, rawData}, '`')
 	if _, err := p.ss.exec(ctx, "START TRANSACTION"); err != nil {
-		return err
+		return 0, err
 	}
 	if err := p.clearStaging(ctx); err != nil {
-		return err
+		return 0, err
+	}
+	rows, err = p.ss.exec(ctx, "INSERT INTO "+qualified(staging)+" ("+fields+") SELECT "+literal(p.req.RunID)+", "+ident(rawExtracted)+", "+ident(rawData)+
+		" FROM "+qualified(p.parts.stage)+" ORDER BY "+ident(rawID))
+	if err != nil {
+		return 0, err
 	}
 	for _, statement := range []string{
-		"INSERT INTO " + qualified(staging) + " (" + fields + ") SELECT " + literal(p.req.RunID) + ", " + ident(rawExtracted) + ", " + ident(rawData) +
-			" FROM " + qualified(p.parts.stage) + " ORDER BY " + ident(rawID),
 		"INSERT INTO " + qualified(p.parts.list) + " (part, rows_brought, run, staged_in, staged_as) VALUES (" + literal(stagedPart) + ", 0, " +
 			literal(p.req.RunID) + ", " + literal(staging.Schema) + ", " + literal(staging.Name) + ")",
 		"COMMIT",
 	} {
 		if _, err := p.ss.exec(ctx, statement); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return rows, nil
 }
 
 // Suspend ends the load and keeps its parts.

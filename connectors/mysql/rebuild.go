@@ -78,6 +78,9 @@ func (b *build) open(ctx context.Context, op string) (err error) {
 		return notFound("there is no such staging table")
 	}
 	b.after = "1 = 1"
+	if b.req.Fitting {
+		b.after = fits()
+	}
 	if b.req.Base == "" {
 		return nil
 	}
@@ -88,7 +91,7 @@ func (b *build) open(ctx context.Context, op string) (err error) {
 	if !row[0].Valid {
 		return notFound("no row of the run " + b.req.Base + " is staged")
 	}
-	b.after = ident(rawID) + " >= " + row[0].String
+	b.after += " AND " + ident(rawID) + " >= " + row[0].String
 	return nil
 }
 
@@ -156,6 +159,8 @@ func (d *destination) PruneRaw(ctx context.Context, req connectors.RebuildReques
 		old := ident(rawExtracted) + " < " + literal(t.UTC().Format("2006-01-02 15:04:05.000000"))
 		if req.Base != "" {
 			old += " AND NOT (" + b.after + ")"
+		} else {
+			old += " AND " + fits()
 		}
 		if len(req.Key) == 0 {
 			if req.Base != "" {
@@ -166,7 +171,7 @@ func (d *destination) PruneRaw(ctx context.Context, req connectors.RebuildReques
 		if l.columns, err = l.ss.flavour.targetColumns(l.target.String(), req.Columns, req.Key); err != nil {
 			return err
 		}
-		keys, err := b.newest(ctx, "1 = 1")
+		keys, err := b.newest(ctx, fits())
 		if err != nil {
 			return err
 		}

@@ -20,9 +20,10 @@ const (
 // are never there to build from.
 type staging struct {
 	table connectors.TableRef
-	first string // the last _arus_id before this load
-	after string // and the last one whose row has been brought into the typed table
-	made  bool   // this load created it
+	first string   // the last _arus_id before this load
+	after string   // and the last one whose row has been brought into the typed table
+	made  bool     // this load created it
+	kept  [][]byte // see KeepRaw
 }
 
 // beginRaw makes the staging table if need be and opens the transaction.
@@ -146,6 +147,35 @@ func (l *load) undoRaw(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// KeepRaw keeps rows for the staging table alone.
+func (l *load) KeepRaw(rows [][]byte) { l.staging.kept = append(l.staging.kept, rows...) }
+
+// stageKept stages the kept rows, when the typed ones have been built from the others.
+func (l *load) stageKept(ctx context.Context, table connectors.TableRef) error {
+	const enough = 256 << 10
+	begin := "INSERT INTO " + qualified(table) + " (" + connectors.QuoteList([]string{rawRunID, rawExtracted, rawData}, '`') + ") VALUES "
+	var values strings.Builder
+	for i, row := range l.staging.kept {
+		if values.Len() > 0 {
+			values.WriteString(", ")
+		}
+		values.WriteString("(" + literal(l.req.RunID) + ", " + l.syncedAt() + ", " + literal(string(row)) + ")")
+		if values.Len() < enough && i < len(l.staging.kept)-1 {
+			continue
+		}
+		if _, err := l.ss.exec(ctx, begin+values.String()); err != nil {
+			return err
+		}
+		values.Reset()
+	}
+	return nil
+}
+
+// fits is the condition of a staging row that its target holds.
+func fits() string {
+	return "JSON_EXTRACT(" + ident(rawData) + ", " + literal(`$."`+connectors.MetaDeadLetter+`"`) + ") IS NULL"
 }
 
 // staged is the condition on the staging table for this load's rows after one.

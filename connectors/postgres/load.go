@@ -77,7 +77,8 @@ type load struct {
 	runUUID  uuid.UUID
 	runID    string // literals
 	syncedAt string
-	rawBase  int64 // highest _arus_id before this load
+	rawBase  int64    // highest _arus_id before this load
+	kept     [][]byte // see KeepRaw
 
 	holders []string // Replace: what hangs on the target, once it is known
 	extras  []extra  // Replace: what the target has and the shadow has got already
@@ -422,7 +423,7 @@ func (l *load) commitWith(ctx context.Context, commit func(context.Context) erro
 	l.release(l.conn)
 	l.result.Rows += l.rows
 	if l.req.Raw != nil {
-		l.result.RawRows += l.rows
+		l.result.RawRows += l.rows + int64(len(l.kept))
 	}
 	return l.result, nil
 }
@@ -445,9 +446,11 @@ func (l *load) fill(ctx context.Context) error {
 	}
 	l.rows += rows
 	if l.req.Raw != nil && l.into == "" && rows > 0 {
-		return l.buildFromStaging(ctx)
+		if err := l.buildFromStaging(ctx); err != nil {
+			return err
+		}
 	}
-	return nil
+	return l.stageKept(ctx)
 }
 
 // Abort rolls back, which is all there is to remove.

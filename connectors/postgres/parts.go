@@ -229,13 +229,16 @@ func (p *partedLoad) commit(ctx context.Context) error {
 		if err := p.clearStaging(ctx); err != nil {
 			return err
 		}
-		p.result.RawRows = p.result.Rows
 		// One full load is one run, by which a rebuild finds its rows.
 		sql += "; INSERT INTO " + qualified(p.req.Raw.Table) + " (_arus_run_id, _arus_extracted, _data) SELECT " + p.runID + ", _arus_extracted, _data FROM " +
 			p.beside(pending(p.shadow)) + " ORDER BY _arus_id; DROP TABLE " + p.beside(pending(p.shadow))
 	}
-	if err := exec(ctx, p.conn, sql); err != nil {
+	results, err := p.conn.Exec(ctx, sql).ReadAll()
+	if err != nil {
 		return err
+	}
+	for _, r := range results {
+		p.result.RawRows += r.CommandTag.RowsAffected()
 	}
 	if err := p.replace(ctx); err != nil {
 		return err

@@ -81,6 +81,9 @@ func (l *load) newest(req connectors.RebuildRequest, base int64) string {
 	exprs := stagedExprs(req.Columns)
 	from := qualified(req.Raw) + " AS s"
 	where := " WHERE s._arus_id >= " + strconv.FormatInt(base, 10)
+	if req.Fitting {
+		where += " AND NOT " + dead("s")
+	}
 	if len(req.Key) == 0 {
 		return "SELECT " + strings.Join(exprs, ", ") + ", s._arus_run_id, s._arus_extracted FROM " + from + where + " AND NOT " + stone + " ORDER BY s._arus_id"
 	}
@@ -190,9 +193,11 @@ func (l *load) prune(ctx context.Context, req connectors.RebuildRequest, before 
 	sql := "DELETE FROM " + raw + " AS o WHERE o._arus_extracted < " + mustLiteral(before.UTC().Format("2006-01-02T15:04:05.999999Z")) + "::pg_catalog.timestamptz"
 	if req.Base != "" {
 		sql += " AND o._arus_id < " + strconv.FormatInt(base, 10)
+	} else {
+		sql += " AND NOT " + dead("o")
 	}
 	if len(req.Key) > 0 {
-		with := "WITH newest AS (SELECT pg_catalog.max(s._arus_id) AS id FROM " + raw + " AS s GROUP BY " + strings.Join(keyExprs(req), ", ") + ") "
+		with := "WITH newest AS (SELECT pg_catalog.max(s._arus_id) AS id FROM " + raw + " AS s WHERE NOT " + dead("s") + " GROUP BY " + strings.Join(keyExprs(req), ", ") + ") "
 		sql = with + sql + " AND NOT EXISTS (SELECT FROM newest n WHERE n.id = o._arus_id)"
 	}
 	results, err := l.conn.Exec(ctx, sql).ReadAll()

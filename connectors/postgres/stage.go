@@ -115,6 +115,39 @@ func (l *load) buildFromStaging(ctx context.Context) error {
 	return exec(ctx, l.conn, sql+byIndex+"INSERT INTO "+l.filling+" ("+names+") SELECT "+strings.Join(exprs, ", ")+" FROM "+from+where+" ORDER BY s._arus_id; "+byPlan)
 }
 
+// KeepRaw keeps rows for the staging table alone.
+func (l *load) KeepRaw(rows [][]byte) { l.kept = append(l.kept, rows...) }
+
+// stageKept stages the kept rows, when the typed ones have been built from the others.
+func (l *load) stageKept(ctx context.Context) (err error) {
+	if len(l.kept) == 0 {
+		return nil
+	}
+	if err := l.beginCopy(ctx, copyRaw(l.stagingTable())); err != nil {
+		return err
+	}
+	for _, row := range l.kept {
+		dst, size := l.startRaw(l.chunk)
+		if l.chunk = endRaw(append(dst, row...), size); len(l.chunk) < chunkSize {
+			continue
+		}
+		if err := l.copy.send(ctx, l.chunk); err != nil {
+			return err
+		}
+		l.chunk = nil
+		if l.chunk, err = l.copy.buffer(ctx); err != nil {
+			return err
+		}
+	}
+	_, err = l.finishCopy(ctx)
+	return err
+}
+
+// dead is the condition of a staging row that its target does not hold.
+func dead(row string) string {
+	return row + "._data OPERATOR(pg_catalog.?) '" + connectors.MetaDeadLetter + "'"
+}
+
 // stagedExprs are the expressions of the columns over a staging row s.
 func stagedExprs(columns []connectors.Column) []string {
 	exprs := make([]string, len(columns))

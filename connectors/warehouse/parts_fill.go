@@ -21,6 +21,7 @@ type partFill struct {
 	sort          *sorter
 	seq           int64
 	key, buf      []byte
+	kept          [][]byte // see KeepRaw
 	ended         bool
 }
 
@@ -111,15 +112,22 @@ func (p *partFill) sortRows(arrays []arrow.Array, n int) error {
 
 // land writes the rows as JSON for the staging table.
 func (p *partFill) land(ctx context.Context, batch arrow.RecordBatch) error {
-	r, n := p.load.raw, int(batch.NumRows())
+	return p.landRows(ctx, int(batch.NumRows()), func(i int) []byte {
+		p.buf = connectors.AppendRowJSON(p.buf[:0], batch, p.load.req.Columns, i)
+		return p.buf
+	})
+}
+
+// KeepRaw keeps rows for the staging table alone.
+func (p *partFill) KeepRaw(rows [][]byte) { p.kept = append(p.kept, rows...) }
+
+func (p *partFill) landRows(ctx context.Context, n int, data func(i int) []byte) error {
+	r := p.load.raw
 	r.mu.Lock()
 	first := r.next
 	r.next += int64(n)
 	r.mu.Unlock()
-	arrays := rawArrays(n, first, r.run, p.load.req.SyncedAt, func(i int) []byte {
-		p.buf = connectors.AppendRowJSON(p.buf[:0], batch, p.load.req.Columns, i)
-		return p.buf
-	})
+	arrays := rawArrays(n, first, r.run, p.load.req.SyncedAt, data)
 	defer releaseAll(arrays)
 	p.rawList.Rows += int64(n)
 	p.rawList.Last = first + int64(n) - 1
@@ -150,6 +158,11 @@ func (p *partFill) commit(ctx context.Context) error {
 	}
 	l := p.load
 	if p.raw != nil {
+		if len(p.kept) > 0 {
+			if err := p.landRows(ctx, len(p.kept), func(i int) []byte { return p.kept[i] }); err != nil {
+				return err
+			}
+		}
 		if err := p.raw.finish(ctx); err != nil {
 			return err
 		}

@@ -52,6 +52,7 @@ type rawLoad struct {
 	req   connectors.LoadRequest
 	ended bool
 	rows  int64
+	kept  [][]byte // see KeepRaw
 }
 
 func checkRaw(req connectors.LoadRequest) error {
@@ -199,10 +200,16 @@ func (l *rawLoad) Write(ctx context.Context, batch arrow.RecordBatch) error {
 	return fail(ctx, "load", l.raw.table.name, l.raw.add(ctx, batch, l.req.Columns))
 }
 
+// KeepRaw keeps rows for the staging table alone.
+func (l *rawLoad) KeepRaw(rows [][]byte) { l.kept = append(l.kept, rows...) }
+
 // Commit commits the staging rows, builds the typed table from them and commits it.
 func (l *rawLoad) Commit(ctx context.Context) (connectors.LoadResult, error) {
 	l.ended = true
 	raw, base := l.raw.table, l.raw.base
+	if err := l.raw.addRows(ctx, len(l.kept), func(i int) []byte { return l.kept[i] }); err != nil {
+		return connectors.LoadResult{}, errors.Join(fail(ctx, "load", raw.name, err), l.raw.Abort(), l.typed.Abort())
+	}
 	if _, err := l.raw.Commit(ctx); err != nil {
 		return connectors.LoadResult{}, errors.Join(err, l.typed.Abort())
 	}
@@ -215,7 +222,7 @@ func (l *rawLoad) Commit(ctx context.Context) (connectors.LoadResult, error) {
 	if err != nil {
 		return connectors.LoadResult{}, err
 	}
-	result.RawRows = l.rows
+	result.RawRows = l.rows + int64(len(l.kept))
 	return result, nil
 }
 
@@ -226,7 +233,7 @@ func (l *rawLoad) build(ctx context.Context, raw table, base int64) error {
 	defer b.Release()
 	row := newRowDecoder(columns, b.Builders)
 	err := eachRaw(ctx, raw, base, func(r rawRow) error {
-		if r.run != l.raw.run {
+		if r.run != l.raw.run || r.isDead() {
 			return nil
 		}
 		if err := row.decode(r.data); err != nil {
@@ -247,6 +254,9 @@ type rawRow struct {
 	extracted arrow.Timestamp
 	data      string
 }
+
+// isDead says whether the row is a dead letter of the typed table.
+func (r rawRow) isDead() bool { return connectors.IsDead([]byte(r.data)) }
 
 // eachRaw gives the rows of a staging table that come after number base, in the
 // order in which they landed.

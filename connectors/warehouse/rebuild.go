@@ -195,7 +195,7 @@ func (l *load) refill(ctx context.Context, raw table, base int64, req connectors
 			return put(r, nil)
 		})
 		defer keys.batcher.Release()
-		err = errors.Join(eachRaw(ctx, raw, base, keys.add), keys.batcher.Flush())
+		err = errors.Join(eachRaw(ctx, raw, base, fitting(req.Fitting, keys.add)), keys.batcher.Flush())
 	} else {
 		err = newest(ctx, l.table.path, raw, base, req, func(rows []rawRow, stones []bool) error {
 			last := len(rows) - 1
@@ -216,6 +216,16 @@ func (l *load) refill(ctx context.Context, raw table, base int64, req connectors
 	return b.Flush()
 }
 
+// fitting leaves dead letters out, if it is asked to.
+func fitting(only bool, row func(rawRow) error) func(rawRow) error {
+	return func(r rawRow) error {
+		if only && r.isDead() {
+			return nil
+		}
+		return row(r)
+	}
+}
+
 // newest gives the staging rows of each key together, by their numbers.
 func newest(ctx context.Context, dir string, raw table, base int64, req connectors.RebuildRequest, group func(rows []rawRow, stones []bool) error) error {
 	s := newSorter(dir)
@@ -230,7 +240,7 @@ func newest(ctx context.Context, dir string, raw table, base int64, req connecto
 		return s.add(key, value)
 	})
 	defer keys.batcher.Release()
-	if err := eachRaw(ctx, raw, base, keys.add); err != nil {
+	if err := eachRaw(ctx, raw, base, fitting(req.Fitting, keys.add)); err != nil {
 		return err
 	}
 	if err := keys.batcher.Flush(); err != nil {
@@ -314,11 +324,21 @@ func (d *Destination) PruneRaw(ctx context.Context, req connectors.RebuildReques
 			return nil
 		})
 	} else {
-		err = newest(ctx, raw.path, raw, 0, req, func(rows []rawRow, _ []bool) error {
+		fits := req
+		fits.Fitting = true
+		err = newest(ctx, raw.path, raw, 0, fits, func(rows []rawRow, _ []bool) error {
 			for _, r := range rows[:len(rows)-1] {
 				if old(r) {
 					gone = append(gone, r.id)
 				}
+			}
+			return nil
+		})
+	}
+	if err == nil && len(req.Key) > 0 && req.Base != "" {
+		err = eachRaw(ctx, raw, 0, func(r rawRow) error {
+			if r.isDead() && old(r) {
+				gone = append(gone, r.id)
 			}
 			return nil
 		})
