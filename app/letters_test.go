@@ -80,12 +80,27 @@ func TestRebuildOnRealServers(t *testing.T) {
 		s.run(t, "--reconcile")
 		want := []string{`"1" "11" "a" `, `"3" "30" "c" `, `"4" "40" "d" `, `"5" "50" NULL `}
 		s.targetIs(t, "x.id, x.n, x.note", want...)
-		s.from.exec(t, "DROP TABLE orders")
-		r := s.command(t, exitOK, "rebuild", s.pipeline)
-		if r.RowsLoaded != 4 {
-			t.Errorf("%d rows, want 4", r.RowsLoaded)
+		// A value that the column does not hold is a dead letter, and staged none the less.
+		s.edit(t, "--drift", "report")
+		alter := "ALTER TABLE orders ALTER COLUMN n TYPE bigint"
+		if s.from.quote == "`" {
+			alter = "ALTER TABLE orders MODIFY n bigint"
+		}
+		s.from.exec(t, alter, "UPDATE orders SET n = 5000000000, updated_at = '2026-03-03 00:00:00' WHERE id = 3")
+		s.command(t, exitDeadLetters, "run", s.pipeline)
+		s.targetIs(t, "x.id, x.n, x.note", want...)
+		if r := s.command(t, exitOK, "rebuild", s.pipeline); r.RowsLoaded != 4 {
+			t.Errorf("%d rows without the dead letter, want 4", r.RowsLoaded)
 		}
 		s.targetIs(t, "x.id, x.n, x.note", want...)
+		s.edit(t, "--drift", "evolve") // mends the column
+		s.from.exec(t, "UPDATE orders SET n = 41, updated_at = '2026-03-04 00:00:00' WHERE id = 4")
+		s.run(t)
+		s.from.exec(t, "DROP TABLE orders")
+		if r := s.command(t, exitOK, "rebuild", s.pipeline); r.RowsLoaded != 4 {
+			t.Errorf("%d rows, want 4", r.RowsLoaded)
+		}
+		s.targetIs(t, "x.id, x.n, x.note", `"1" "11" "a" `, `"3" "5000000000" "c" `, `"4" "41" "d" `, `"5" "50" NULL `)
 	})
 }
 
