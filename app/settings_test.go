@@ -104,7 +104,7 @@ func TestTheBaseURLIsInWhatIsSent(t *testing.T) {
 		t.Errorf("%d %s", status, text)
 	}
 	req := fmt.Sprintf("%s/sign-in", r.url)
-	res, err := client().Get(req) //nolint:noctx // of a server in this process
+	res, err := client().Get(req)
 	if err != nil {
 		t.Fatal(err)
 	}

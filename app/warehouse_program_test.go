@@ -600,7 +600,7 @@ const numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n 
 
 // ask posts a query and gives the answer while it comes.
 func (p *program) ask(ctx context.Context, sql, format, accept string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, "POST", p.url+"/api/warehouse/query", strings.NewReader(toJSON(map[string]any{"sql": sql, "format": format})))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url+"/api/warehouse/query", strings.NewReader(toJSON(map[string]any{"sql": sql, "format": format})))
 	if err != nil {
 		return nil, err
 	}

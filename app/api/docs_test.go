@@ -51,7 +51,7 @@ func TestAPIPage(t *testing.T) {
 	}
 	b.WriteString("\n" + end + tail)
 	if *update {
-		if err := os.WriteFile(apiPage, b.Bytes(), 0o644); err != nil { //nolint:gosec // a page for everybody
+		if err := os.WriteFile(apiPage, b.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return

@@ -42,9 +42,9 @@ func conforms(doc, schema, v any, where string) []string {
 	if ref, ok := s["$ref"].(string); ok {
 		return conforms(doc, at(doc, strings.Split(strings.TrimPrefix(ref, "#/"), "/")...), v, where)
 	}
-	if any, ok := s["anyOf"].([]any); ok {
+	if alternatives, ok := s["anyOf"].([]any); ok {
 		var faults []string
-		for _, one := range any {
+		for _, one := range alternatives {
 			if faults = conforms(doc, one, v, where); len(faults) == 0 {
 				return nil
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -157,9 +158,7 @@ func (a *API) remember(c *call, rt route) error {
 // send answers with the page; whoever has it already is told so.
 func (p *page) send(c *call) {
 	head := c.w.Header()
-	for name, values := range p.header {
-		head[name] = values
-	}
+	maps.Copy(head, p.header)
 	head.Set("Cache-Control", "private, no-cache") // it may be kept, and is asked for with its tag each time
 	head.Set("Vary", "Authorization, Cookie")
 	head.Set("ETag", p.tag)

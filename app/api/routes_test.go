@@ -70,10 +70,14 @@ func samples() map[string]sample {
 		"GET /api/destinations/{id}":    {path: "/api/destinations/{destination}", wants: `"raw_schema":"staging"`},
 		"PUT /api/destinations/{id}":    {path: "/api/destinations/{destination}", body: `{"name":"dwh"}`, wants: `"updated":true`},
 		"DELETE /api/destinations/{id}": {path: "/api/destinations/{destination}", status: 409, wants: "orders"},
-		"POST /api/destinations/{id}/tables/plan": {path: "/api/destinations/{destination}/tables/plan", status: 422, wants: "takes no declarations",
-			body: `{"tables":[{"name":"t","columns":[{"name":"id","type":"Int32"}],"primaryKeyColumns":["id"]}]}`},
-		"POST /api/destinations/{id}/tables/apply": {path: "/api/destinations/{destination}/tables/apply", status: 422, wants: "takes no declarations",
-			body: `{"drop_columns":true,"tables":{"name":"t","columns":[{"name":"id","type":"Int32"}],"primaryKeyColumns":[0]}}`},
+		"POST /api/destinations/{id}/tables/plan": {
+			path: "/api/destinations/{destination}/tables/plan", status: 422, wants: "takes no declarations",
+			body: `{"tables":[{"name":"t","columns":[{"name":"id","type":"Int32"}],"primaryKeyColumns":["id"]}]}`,
+		},
+		"POST /api/destinations/{id}/tables/apply": {
+			path: "/api/destinations/{destination}/tables/apply", status: 422, wants: "takes no declarations",
+			body: `{"drop_columns":true,"tables":{"name":"t","columns":[{"name":"id","type":"Int32"}],"primaryKeyColumns":[0]}}`,
+		},
 		"POST /api/destinations/{id}/test": {path: "/api/destinations/{destination}/test", wants: `"connected":true`},
 
 		"GET /api/pipelines":                             {wrong: none, wants: `"source_name":"shop"`},

@@ -23,7 +23,7 @@ type answer[T any] struct {
 }
 
 // get gives the value held under the key, or makes it. An error is not held.
-func (m *remembered[T]) get(ctx context.Context, st *store.Store, key string, make func(context.Context) (T, error)) (T, error) {
+func (m *remembered[T]) get(ctx context.Context, st *store.Store, key string, compute func(context.Context) (T, error)) (T, error) {
 	m.mu.RLock()
 	h, ok := m.by[key]
 	m.mu.RUnlock()
@@ -31,7 +31,7 @@ func (m *remembered[T]) get(ctx context.Context, st *store.Store, key string, ma
 		return h.value, nil
 	}
 	watched, seen := store.Watch(ctx)
-	value, err := make(watched)
+	value, err := compute(watched)
 	store.PassOn(ctx, seen)
 	if err != nil {
 		return value, err

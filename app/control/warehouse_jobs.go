@@ -50,7 +50,7 @@ func (s *Service) jobDone(ctx context.Context, d warehouse.Done) {
 
 // jobsFailed writes down what went wrong with each table.
 func (s *Service) jobsFailed(ctx context.Context, err error) {
-	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // each of them is looked at
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range several.Unwrap() {
 			s.jobsFailed(ctx, e)
 		}

@@ -59,7 +59,10 @@ func (s *Store) Alike(ctx context.Context, destinationID, but string, names []st
 		keys[i] = NameKey(name)
 	}
 	err = s.read(ctx, func(tx *transaction) error {
-		ids, err := collect(ctx, tx, func(row scanner) (id string, err error) { return id, row.Scan(&id) },
+		ids, err := collect(ctx, tx, func(row scanner) (id string, err error) {
+			err = row.Scan(&id)
+			return id, err
+		},
 			`SELECT t.pipeline_id FROM arus_config_pipeline_tables t WHERE t.target_key IN (SELECT value FROM json_each(?1))
 			UNION SELECT t.pipeline_id FROM arus_config_pipeline_tables t WHERE t.raw_key IN (SELECT value FROM json_each(?1))
 			UNION SELECT t.pipeline_id FROM arus_config_pipeline_tables t WHERE t.target_key IS NULL`, listJSON(keys))

@@ -17,7 +17,10 @@ type Retention struct {
 
 // PipelinesWithLetters returns the pipelines of which a run from before a time had dead letters.
 func (s *Store) PipelinesWithLetters(ctx context.Context, before time.Time) ([]string, error) {
-	list, err := collect(ctx, s.reader, func(row scanner) (id string, err error) { return id, row.Scan(&id) },
+	list, err := collect(ctx, s.reader, func(row scanner) (id string, err error) {
+		err = row.Scan(&id)
+		return id, err
+	},
 		`SELECT DISTINCT pipeline_id FROM arus_run_logs_runs WHERE started_at < ? AND dead_letters > 0`, stamp(before))
 	return list, fail(err, "find the pipelines with dead letters")
 }

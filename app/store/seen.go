@@ -22,7 +22,10 @@ type changes struct {
 // openChanges reads which tables there are.
 func openChanges(ctx context.Context, db *sql.DB) (*changes, error) {
 	type key struct{ parent, child string }
-	names, err := collect(ctx, db, func(row scanner) (name string, err error) { return name, row.Scan(&name) },
+	names, err := collect(ctx, db, func(row scanner) (name string, err error) {
+		err = row.Scan(&name)
+		return name, err
+	},
 		`SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'arus@_%' ESCAPE '@' ORDER BY name`)
 	if err != nil {
 		return nil, err

@@ -69,7 +69,8 @@ func auditList(v *visit) error {
 	}
 	view := pages.AuditView{List: list, Since: list.Filter("since"), Until: list.Filter("until"), Export: export}
 	view.Filters = []components.Filter{
-		{Name: "action", Label: "Action, such as pipeline.update"}, {Name: "object", Label: "Any object", Options: components.Options(auditObjects()...)},
+		{Name: "action", Label: "Action, such as pipeline.update"},
+		{Name: "object", Label: "Any object", Options: components.Options(auditObjects()...)},
 		{Name: "actor", Label: "Anybody", Options: nameOptions(users)},
 	}
 	for _, e := range entries {

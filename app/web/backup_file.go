@@ -67,7 +67,8 @@ func backupRestore(v *visit) error {
 // shellQuoted is a text as one word of a command.
 func shellQuoted(text string) string {
 	if !strings.ContainsFunc(text, func(r rune) bool {
-		return !(r == '/' || r == '-' || r == '_' || r == '.' || r >= '0' && r <= '9' || r|0x20 >= 'a' && r|0x20 <= 'z')
+		plain := r == '/' || r == '-' || r == '_' || r == '.' || r >= '0' && r <= '9' || r|0x20 >= 'a' && r|0x20 <= 'z'
+		return !plain
 	}) {
 		return text
 	}

@@ -60,7 +60,10 @@ func backupPairs(r control.BackupReport) []components.Pair {
 		key = "in it, sealed by a passphrase"
 	}
 	return []components.Pair{
-		{Key: "Made", Content: components.ClockTime(r.CreatedAt)}, {Key: "Tables of the warehouse", Value: components.Number(len(r.Tables))},
-		{Key: "Files", Value: components.Number(len(r.Files)) + ", " + components.Bytes(size) + " unpacked"}, {Key: "Version of the state", Value: components.Number(r.Version)}, {Key: "Key", Value: key},
+		{Key: "Made", Content: components.ClockTime(r.CreatedAt)},
+		{Key: "Tables of the warehouse", Value: components.Number(len(r.Tables))},
+		{Key: "Files", Value: components.Number(len(r.Files)) + ", " + components.Bytes(size) + " unpacked"},
+		{Key: "Version of the state", Value: components.Number(r.Version)},
+		{Key: "Key", Value: key},
 	}
 }

@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -110,9 +111,7 @@ func (g *graph) read() error {
 // address is the graph's with one thing set.
 func (g *graph) address(name, value string) string {
 	q := url.Values{}
-	for key, values := range g.list.Query {
-		q[key] = values
-	}
+	maps.Copy(q, g.list.Query)
 	if g.chosen {
 		q.Set("open", g.opened(""))
 	}
@@ -298,9 +297,7 @@ func (g *graph) row(p control.Overview, y float64) pages.GraphRow {
 		Details: g.address("show", p.ID),
 	}
 	toggle := url.Values{}
-	for key, values := range g.list.Query {
-		toggle[key] = values
-	}
+	maps.Copy(toggle, g.list.Query)
 	toggle.Set("open", g.opened(p.ID))
 	row.Toggle = "/graph?" + toggle.Encode()
 	flow, ok := g.flows[p.ID]

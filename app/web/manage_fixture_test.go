@@ -33,7 +33,8 @@ func fullSite(t testing.TB) (*site, furnished) {
 	t.Helper()
 	s := newSite(t)
 	s.fill()
-	return s, s.furnish()
+	furnished := s.furnish()
+	return s, furnished
 }
 
 // postman takes messages and sends nothing.
@@ -65,8 +66,12 @@ func (s *site) furnish() furnished {
 	s.t.Helper()
 	f := furnished{table: "trips", enum: 2, view: "fares_by_city"}
 	columns := []schema.Column{
-		{Name: "request_at", Type: "Uint32"}, {Name: "trip_id", Type: "Int64"}, {Name: "city", Type: "SmallEnum", DefaultValue: new("elsewhere")},
-		{Name: "fare", Type: "Decimal(10,2)"}, {Name: "driver_rating_of_the_passenger_before_the_trip", Type: "Float32"}, {Name: "note", Type: "String"},
+		{Name: "request_at", Type: "Uint32"},
+		{Name: "trip_id", Type: "Int64"},
+		{Name: "city", Type: "SmallEnum", DefaultValue: new("elsewhere")},
+		{Name: "fare", Type: "Decimal(10,2)"},
+		{Name: "driver_rating_of_the_passenger_before_the_trip", Type: "Float32"},
+		{Name: "note", Type: "String"},
 	}
 	_, err := s.service.AddWarehouseTable(s.admin, &schema.Table{
 		Name: f.table, IsFactTable: true, Columns: columns, PrimaryKeyColumns: []int{1}, ArchivingSortColumns: []int{2}, Config: schema.DefaultConfig(),

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -165,9 +166,7 @@ func TestTablesWithoutScripts(t *testing.T) {
 		"less than the least":    func(v url.Values) { v.Set("config.archivingDelayMinutes", "0") },
 	} {
 		bad := url.Values{}
-		for k, v := range values {
-			bad[k] = v
-		}
+		maps.Copy(bad, values)
 		change(bad)
 		s.want(c, table+"/edit", bad, http.StatusUnprocessableEntity, name)
 	}

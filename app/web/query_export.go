@@ -1,10 +1,11 @@
 package web
 
 import (
-	"arus/connectors/warehouse"
 	"errors"
 	"fmt"
 	"net/http"
+
+	"arus/connectors/warehouse"
 )
 
 // queryExport sends the whole answer as a file.

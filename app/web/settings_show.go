@@ -124,8 +124,8 @@ func settingsChange(v *visit) error {
 		if _, sent := v.r.PostForm[s.Key]; !sent || settingLine(s).Fixed {
 			continue
 		}
-		switch text := v.value(s.Key); {
-		case text == s.Default || text == "":
+		switch text := v.value(s.Key); text {
+		case s.Default, "":
 			unset = append(unset, s.Key)
 		default:
 			set[s.Key] = text

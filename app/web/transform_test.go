@@ -61,7 +61,7 @@ func TestTransformPages(t *testing.T) {
 	}
 	both.Set("do", "up:1")
 	_, text = s.post(editor, at, both)
-	if strings.Index(text, `name="step.0.condition"`) < 0 || strings.Index(text, `name="step.1.mapping.0"`) < 0 {
+	if !strings.Contains(text, `name="step.0.condition"`) || !strings.Contains(text, `name="step.1.mapping.0"`) {
 		t.Error("the steps do not change places")
 	}
 	turned := url.Values{

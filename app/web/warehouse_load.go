@@ -65,8 +65,11 @@ func warehouseLoad(v *visit) error {
 		return err
 	}
 	view := pages.TableLoadView{Done: true, Form: components.Form{Values: map[string][]string{"form": {v.value("form")}}}, Summary: []components.Pair{
-		{Key: "Rows read", Value: components.Number(len(rows))}, {Key: "Added", Value: components.Number(sum.Inserted)}, {Key: "Changed", Value: components.Number(sum.Updated)},
-		{Key: "Of archived days", Value: components.Number(sum.Backfilled)}, {Key: "Refused", Value: components.Number(len(sum.Rejected))},
+		{Key: "Rows read", Value: components.Number(len(rows))},
+		{Key: "Added", Value: components.Number(sum.Inserted)},
+		{Key: "Changed", Value: components.Number(sum.Updated)},
+		{Key: "Of archived days", Value: components.Number(sum.Backfilled)},
+		{Key: "Refused", Value: components.Number(len(sum.Rejected))},
 	}}
 	for _, r := range sum.Rejected[:min(len(sum.Rejected), 100)] {
 		view.Rejected = append(view.Rejected, pages.RejectedRow{Row: r.Row + 1, Reason: r.Reason})

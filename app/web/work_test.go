@@ -75,10 +75,10 @@ func (s *site) fillOrders() *gate {
 	s.t.Helper()
 	g := &gate{}
 	s.t.Cleanup(g.open)
-	real := s.service.Registry["sqlite"]
-	slow := real
+	sqlite := s.service.Registry["sqlite"]
+	slow := sqlite
 	slow.OpenSource = func(ctx context.Context, cfg connectors.Config) (connectors.Source, error) {
-		source, err := real.OpenSource(ctx, cfg)
+		source, err := sqlite.OpenSource(ctx, cfg)
 		if err != nil {
 			return nil, err
 		}

@@ -206,10 +206,10 @@ func TestPurgesKilledBetweenAnyTwoFileOperations(t *testing.T) {
 		}
 		for i := range 6 {
 			next := g.upsert(m, s.now.Unix())
-			switch {
-			case i == 1 || i == 4:
+			switch i {
+			case 1, 4:
 				next = g.job(m, 2, s.now.Unix())
-			case i == 2 || i == 5:
+			case 2, 5:
 				to := s.now.Unix()/day - int64(1+g.r.IntN(4))
 				next = step{"purge", func(s *testStore) error {
 					_, err := s.Purge(s.t.Context(), "t", 0, to)

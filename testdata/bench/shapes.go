@@ -46,9 +46,9 @@ func long(rows int64) shape {
 }
 
 // shaped is the lane of a shape, from PostgreSQL to PostgreSQL.
-func shaped(make func(rows int64) shape) func(context.Context, *bench) (*job, error) {
+func shaped(of func(rows int64) shape) func(context.Context, *bench) (*job, error) {
 	return func(ctx context.Context, b *bench) (*job, error) {
-		s := make(b.options.rows)
+		s := of(b.options.rows)
 		src := b.name(s.name)
 		b.say("making %d rows of the shape %s in PostgreSQL", s.rows, s.name)
 		if err := b.createPostgres(ctx, src, ""); err != nil {
@@ -70,10 +70,11 @@ func shaped(make func(rows int64) shape) func(context.Context, *bench) (*job, er
 		if err != nil {
 			return nil, err
 		}
-		columns := "id"
+		names := []string{"id"}
 		for c := range strings.SplitSeq(s.columns, ", ") {
-			columns += ", " + strings.Fields(c)[0]
+			names = append(names, strings.Fields(c)[0])
 		}
+		columns := strings.Join(names, ", ")
 		want, err := b.sumOf(ctx, src, "items", columns)
 		if err != nil {
 			return nil, err
