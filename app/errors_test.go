@@ -53,6 +53,8 @@ func TestErrorsNameTheThingAndTheRemedy(t *testing.T) {
 	poor := func(u *url.URL) { u.User = url.UserPassword("arus_poor", "poor-password-x") }
 	wrong := func(u *url.URL) { u.User = url.UserPassword(u.User.Username(), "wrong-password-x") }
 	dir := t.TempDir()
+	mustArus(t, dir, "settings", "set", "initial_backoff", "0")
+	mustArus(t, dir, "settings", "set", "max_retries", "1")
 	noDB := filepath.Join(dir, "text.db")
 	if err := os.WriteFile(noDB, []byte(strings.Repeat("this is no database\n", 100)), 0o600); err != nil {
 		t.Fatal(err)
@@ -140,7 +142,9 @@ func TestErrorsNameTheThingAndTheRemedy(t *testing.T) {
 // run came about.
 func TestAScriptGetsOneObjectWhateverHappens(t *testing.T) {
 	t.Parallel()
-	r := arus(t, t.TempDir(), "sync", "--json", "--from", "postgres://u:wrong-password-x@"+closedPort(t)+"/db", "--to", "embedded:")
+	dir := t.TempDir()
+	mustArus(t, dir, "settings", "set", "initial_backoff", "0")
+	r := arus(t, dir, "sync", "--json", "--from", "postgres://u:wrong-password-x@"+closedPort(t)+"/db", "--to", "embedded:")
 	var report engine.Report
 	if err := json.Unmarshal([]byte(r.out), &report); err != nil || report.Status != model.RunFailed || report.Error == "" || r.code != exitEnvironment {
 		t.Errorf("exit code %d, %v\n%s%s", r.code, err, r.out, r.errOut)

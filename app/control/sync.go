@@ -51,7 +51,7 @@ func (s *Service) Sync(ctx context.Context, req SyncRequest) (engine.Report, err
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return engine.Report{}, err
 	}
-	source, destination, err := s.openBoth(ctx, req)
+	source, destination, err := s.openFirst(ctx, req, p, known)
 	if err == nil {
 		var report engine.Report
 		report, err = s.syncOpened(ctx, req, key, p, source, destination)
@@ -74,6 +74,23 @@ func (s *Service) Sync(ctx context.Context, req SyncRequest) (engine.Report, err
 func isInvalid(err error) bool {
 	_, ok := errors.AsType[*InvalidError](err)
 	return ok
+}
+
+// openFirst connects to both ends, again and again as a run does.
+func (s *Service) openFirst(ctx context.Context, req SyncRequest, p model.Pipeline, known bool) (source connectors.Source, destination connectors.Destination, err error) {
+	settings, err := s.settings(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	tries := settings.MaxRetries
+	if known {
+		tries = p.MaxRetries
+	}
+	err = s.engine(req.Progress).Again(ctx, tries, max(settings.InitialBackoff, 1), func() error {
+		source, destination, err = s.openBoth(ctx, req)
+		return err
+	})
+	return source, destination, err
 }
 
 func (s *Service) openBoth(ctx context.Context, req SyncRequest) (connectors.Source, connectors.Destination, error) {

@@ -21,12 +21,32 @@ const (
 // by one goroutine.
 type retries struct {
 	engine *Engine
-	log    *runLog
+	log    *runLog // nil before there is a run
 	table  string // "" = the run as a whole
 	max    int
 	first  time.Duration // 0: firstWait
 	done   int           // since the last progress
 	total  int
+}
+
+// Again does what comes before a run as often as a run would try it: max times
+// more, while a fresh attempt may mend what fails.
+func (e *Engine) Again(ctx context.Context, max int, first time.Duration, do func() error) error {
+	r := retries{engine: e, max: max, first: first}
+	for {
+		if err := do(); err == nil || !r.again(ctx, err) {
+			return err
+		}
+	}
+}
+
+// warn says something in the run's log, where there is one.
+func (r *retries) warn(ctx context.Context, message string) {
+	if r.log != nil {
+		r.log.add(ctx, slog.LevelWarn, r.table, message)
+		return
+	}
+	r.engine.Log.WarnContext(ctx, message)
 }
 
 // again waits and says whether to try once more after err. Only what a fresh
@@ -37,14 +57,14 @@ func (r *retries) again(ctx context.Context, err error) bool {
 	}
 	if r.done >= r.max {
 		if r.max > 0 {
-			r.log.add(ctx, slog.LevelWarn, r.table, fmt.Sprintf("not tried again: all %d retries are used up", r.max))
+			r.warn(ctx, fmt.Sprintf("not tried again: all %d retries are used up", r.max))
 		}
 		return false
 	}
 	wait := r.engine.backoff(r.first, r.done)
 	r.done++
 	r.total++
-	r.log.add(ctx, slog.LevelWarn, r.table, fmt.Sprintf("retry %d of %d in %s over fresh connections, because of a %s error: %s",
+	r.warn(ctx, fmt.Sprintf("retry %d of %d in %s over fresh connections, because of a %s error: %s",
 		r.done, r.max, wait.Round(time.Millisecond), connectors.KindOf(err), err))
 	r.engine.progress(Event{Table: r.table, Phase: PhaseRetry, Attempt: r.total + 1, Estimate: -1})
 	return r.engine.wait(ctx, wait) == nil && ctx.Err() == nil

@@ -55,6 +55,7 @@ type Proxy struct {
 	passed  [2]int64
 	hits    int
 	refuse  bool
+	refused int
 	conns   map[net.Conn]bool
 	closed  bool
 }
@@ -90,6 +91,21 @@ func (p *Proxy) Down(down bool) {
 	defer p.mu.Unlock()
 	if p.refuse = down; down {
 		p.reset()
+	}
+}
+
+// Refused is how many connections were refused, ever.
+func (p *Proxy) Refused() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.refused
+}
+
+// AwaitRefused waits until n connections have been refused, or the test is over.
+func (p *Proxy) AwaitRefused(t testing.TB, n int) {
+	t.Helper()
+	for p.Refused() < n && t.Context().Err() == nil {
+		time.Sleep(5 * time.Millisecond)
 	}
 }
 
@@ -151,6 +167,9 @@ func (p *Proxy) accept() {
 func (p *Proxy) hold(conns ...net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.refuse {
+		p.refused++
+	}
 	for _, c := range conns {
 		if p.closed || p.refuse {
 			_ = c.Close()
