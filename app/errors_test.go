@@ -53,8 +53,6 @@ func TestErrorsNameTheThingAndTheRemedy(t *testing.T) {
 	poor := func(u *url.URL) { u.User = url.UserPassword("arus_poor", "poor-password-x") }
 	wrong := func(u *url.URL) { u.User = url.UserPassword(u.User.Username(), "wrong-password-x") }
 	dir := t.TempDir()
-	mustArus(t, dir, "settings", "set", "initial_backoff", "0")
-	mustArus(t, dir, "settings", "set", "max_retries", "1")
 	noDB := filepath.Join(dir, "text.db")
 	if err := os.WriteFile(noDB, []byte(strings.Repeat("this is no database\n", 100)), 0o600); err != nil {
 		t.Fatal(err)
@@ -102,7 +100,9 @@ func TestErrorsNameTheThingAndTheRemedy(t *testing.T) {
 				if tc.from != "" {
 					args = append(args, "--from", tc.from)
 				}
-				r := arus(t, t.TempDir(), args...)
+				dir := t.TempDir()
+				mustArus(t, dir, "settings", "set", "initial_backoff", "0")
+				r := arus(t, dir, args...)
 				if r.code != tc.code {
 					t.Errorf("exit code %d, want %d", r.code, tc.code)
 				}
