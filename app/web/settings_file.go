@@ -11,8 +11,19 @@ import (
 	"arus/views/pages"
 )
 
+// filledPipelines is how many pipelines the page shows without being asked to: a
+// large configuration is drawn slowly, and mostly a part of it is to be applied.
+const filledPipelines = 100
+
 // settingsFile is the configuration as a file, to be changed and applied.
 func settingsFile(v *visit) error {
+	all, err := v.Control.Summarize(v.ctx)
+	if err != nil {
+		return err
+	}
+	if all.TotalPipelines > filledPipelines && v.query("fill") == "" {
+		return v.filePage(pages.ConfigurationView{Large: true})
+	}
 	text, err := v.exported()
 	if err != nil {
 		return err
