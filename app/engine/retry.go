@@ -22,17 +22,17 @@ const (
 type retries struct {
 	engine *Engine
 	log    *runLog // nil before there is a run
-	table  string // "" = the run as a whole
+	table  string  // "" = the run as a whole
 	max    int
 	first  time.Duration // 0: firstWait
 	done   int           // since the last progress
 	total  int
 }
 
-// Again does what comes before a run as often as a run would try it: max times
+// Again does what comes before a run as often as a run would try it: once and most times
 // more, while a fresh attempt may mend what fails.
-func (e *Engine) Again(ctx context.Context, max int, first time.Duration, do func() error) error {
-	r := retries{engine: e, max: max, first: first}
+func (e *Engine) Again(ctx context.Context, most int, first time.Duration, do func() error) error {
+	r := retries{engine: e, max: most, first: first}
 	for {
 		if err := do(); err == nil || !r.again(ctx, err) {
 			return err
@@ -46,7 +46,7 @@ func (r *retries) warn(ctx context.Context, message string) {
 		r.log.add(ctx, slog.LevelWarn, r.table, message)
 		return
 	}
-	r.engine.Log.WarnContext(ctx, message)
+	r.engine.Log.WarnContext(ctx, "what comes before the run failed", "reason", message)
 }
 
 // again waits and says whether to try once more after err. Only what a fresh
