@@ -228,7 +228,7 @@ func Graph(v GraphView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "</div><div class=\"graph-tools needs-js btn-group-vertical\" role=\"group\" aria-label=\"Drawing\"><button type=\"button\" class=\"btn btn-icon\" data-graph=\"in\" aria-label=\"Zoom in\" title=\"Zoom in\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "</div><div class=\"graph-tools needs-js btn-group\" role=\"group\" aria-label=\"Drawing\"><button type=\"button\" class=\"btn btn-icon\" data-graph=\"in\" aria-label=\"Zoom in\" title=\"Zoom in\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
