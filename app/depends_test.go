@@ -59,7 +59,9 @@ func TestAPipelineWaitsForItsUpstream(t *testing.T) {
 	r := serve(t, dir)
 	stream := r.follow(t, "/api/events", bearer)
 	_, text := r.call(t, http.MethodGet, "/api/pipelines", "", bearer)
-	var list struct{ Data struct{ Pipelines []model.Pipeline } }
+	var list struct {
+		Data struct{ Pipelines []model.Pipeline }
+	}
 	if err := json.Unmarshal([]byte(text), &list); err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
