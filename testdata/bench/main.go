@@ -105,6 +105,9 @@ func run(ctx context.Context, args []string, out, log io.Writer) (err error) {
 	defer func() { err = errors.Join(err, b.close(ctx)) }()
 
 	r := report{Rows: o.rows, Runs: o.runs, Machine: b.machine(ctx), Arus: b.version(ctx)}
+	if o.lanes != "*" {
+		r.Only = o.lanes
+	}
 	for _, l := range chosen {
 		result := b.measure(ctx, l)
 		r.Lanes = append(r.Lanes, result)

@@ -17,6 +17,7 @@ type report struct {
 	Arus    string   `json:"arus"`
 	Rows    int64    `json:"rows"`
 	Runs    int      `json:"runs"`
+	Only    string   `json:"lanes_asked_for,omitempty"` // empty: all
 	Machine machine  `json:"machine"`
 	Lanes   []result `json:"lanes"`
 }
@@ -176,11 +177,11 @@ func (r report) writeMarkdown(w io.Writer) error {
 	m := r.Machine
 	fmt.Fprintf(&s, `# Performance
 
-Made by `+"`go tool task bench -- -rows %d -runs %d -markdown docs/performance.md`"+` on %s, with %s: medians of %d.
+Made by `+"`go tool task bench --%s -rows %d -runs %d -markdown docs/performance.md`"+` on %s, with %s: medians of %d.
 
 | lane | what is copied |
 |---|---|
-`, r.Rows, r.Runs, m.Time.Format("2006-01-02"), r.Arus, r.Runs)
+`, r.onlyFlag(), r.Rows, r.Runs, m.Time.Format("2006-01-02"), r.Arus, r.Runs)
 	for _, l := range r.Lanes {
 		fmt.Fprintf(&s, "| %s | %s%s |\n", l.Name, l.Title, firstFloor(l))
 	}
@@ -222,6 +223,14 @@ The machine: %d cores (%s), %.0f GB, %s, %s; PostgreSQL %s`, m.Cores, m.CPU, m.M
 	}
 	_, err := io.WriteString(w, s.String())
 	return err
+}
+
+// onlyFlag repeats which lanes were asked for.
+func (r report) onlyFlag() string {
+	if r.Only == "" {
+		return ""
+	}
+	return " -lanes '" + r.Only + "'"
 }
 
 func firstFloor(l result) string {
