@@ -72,7 +72,10 @@ func (s *Store) Look(ctx context.Context) {
 // Moved counts a change of the queue; call it after the change.
 func (s *Store) Moved() { s.changes.counts[s.changes.tables[Queue]].Add(1) }
 
-var tableName = regexp.MustCompile(`\barus_\w+`)
+var (
+	tableName = regexp.MustCompile(`\barus_\w+`)
+	firstWord = regexp.MustCompile(`\w+`)
+)
 
 // statement are the tables that a statement names, and whether it changes them.
 type statement struct {
@@ -84,8 +87,7 @@ func (c *changes) statement(query string) statement {
 	if s, ok := c.named.Load(query); ok {
 		return s.(statement) //nolint:forcetypeassert // nothing else is stored
 	}
-	word, _, _ := strings.Cut(strings.TrimSpace(query), " ")
-	word = strings.ToUpper(word)
+	word := strings.ToUpper(firstWord.FindString(query))
 	s := statement{writes: word != "SELECT" && word != "PRAGMA"}
 	names := tableName.FindAllString(query, -1)
 	if (word == "INSERT" || word == "UPDATE" || word == "DELETE") && len(names) > 0 {

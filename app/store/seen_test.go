@@ -16,12 +16,18 @@ func TestWhatWasSeenIsHeldUntilItChanges(t *testing.T) {
 	if err := s.StartRun(t.Context(), &run); err != nil {
 		t.Fatal(err)
 	}
+	token := model.APIToken{Name: "t", Role: model.RoleViewer, TokenHash: "h"}
+	if err := s.CreateToken(t.Context(), &token); err != nil {
+		t.Fatal(err)
+	}
 	reads := map[string]func(context.Context) error{
 		"pipelines": func(ctx context.Context) error { _, err := s.GetPipeline(ctx, p.ID); return err },
 		"runs":      func(ctx context.Context) error { _, _, err := s.ListRuns(ctx, RunFilter{}); return err },
 		"logs":      func(ctx context.Context) error { _, _, err := s.RunLogPage(ctx, LogFilter{RunID: run.ID}); return err },
 		"settings":  func(ctx context.Context) error { _, err := s.Settings(ctx); return err },
 		"user":      func(ctx context.Context) error { _, err := s.FindUser(ctx, "ann@example.com"); return ignore(err) },
+		"figures":   func(ctx context.Context) error { _, err := s.Summarize(ctx); return err },
+		"token":     func(ctx context.Context) error { _, err := s.FindToken(ctx, token.ID); return err },
 		"in a transaction": func(ctx context.Context) error {
 			return s.Atomically(ctx, func(tx *Store) error { _, err := tx.Settings(ctx); return err })
 		},
@@ -32,7 +38,17 @@ func TestWhatWasSeenIsHeldUntilItChanges(t *testing.T) {
 		change  func() error
 		outdate []string
 	}{
-		{"nothing", func() error { return nil }, nil},
+		{"looks", func() error {
+			for _, read := range reads {
+				if err := read(t.Context()); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, nil},
+		{"the use of a token", func() error {
+			return s.SaveTouches(t.Context(), []Touch{{Token: true, ID: token.ID, At: s.now()}})
+		}, nil},
 		{"log lines", func() error {
 			return s.AppendRunLogs(t.Context(), []model.RunLog{{RunID: run.ID, Level: model.LogInfo, Message: "x", Timestamp: s.now()}})
 		}, []string{"logs"}},
@@ -51,7 +67,7 @@ func TestWhatWasSeenIsHeldUntilItChanges(t *testing.T) {
 		{"the end of a run", func() error {
 			_, err := s.FinishRun(t.Context(), run.ID, RunResult{Status: model.RunSuccess})
 			return err
-		}, []string{"runs"}},
+		}, []string{"runs", "figures"}},
 		{"a transaction that fails", func() error { // it changed nothing; what is outdated for nothing is read again
 			err := s.Atomically(t.Context(), func(tx *Store) error {
 				return errors.Join(tx.SaveSettings(t.Context(), map[string]string{"max_retries": "5"}, nil), failed)
@@ -61,7 +77,7 @@ func TestWhatWasSeenIsHeldUntilItChanges(t *testing.T) {
 			}
 			return err
 		}, []string{"settings", "in a transaction"}},
-		{"a deletion and what goes with it", func() error { return s.DeletePipeline(t.Context(), p.ID) }, []string{"pipelines", "runs", "logs"}},
+		{"a deletion and what goes with it", func() error { return s.DeletePipeline(t.Context(), p.ID) }, []string{"pipelines", "runs", "logs", "figures"}},
 	}
 	for _, c := range changes {
 		seen := map[string]*Seen{}

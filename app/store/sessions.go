@@ -59,7 +59,8 @@ type Touch struct {
 	At      time.Time
 }
 
-// SaveTouches records uses of sessions and tokens. Those that are gone by now are left out.
+// SaveTouches records uses of sessions and tokens. Those that are gone by now are left out. It counts as no change: who holds
+// what stays as it is, and whoever shows the last use reads it anew.
 func (s *Store) SaveTouches(ctx context.Context, list []Touch) error {
 	return fail(s.write(ctx, func(tx *transaction) error {
 		for _, t := range list {
@@ -67,7 +68,7 @@ func (s *Store) SaveTouches(ctx context.Context, list []Touch) error {
 			if t.Token {
 				query = `UPDATE arus_config_api_tokens SET last_used_at = max(?1, coalesce(last_used_at, '')), last_used_from = ?2 WHERE id = ?3`
 			}
-			if _, err := tx.ExecContext(ctx, query, stamp(t.At), orNull(t.Address), t.ID); err != nil {
+			if _, err := tx.Tx.ExecContext(ctx, query, stamp(t.At), orNull(t.Address), t.ID); err != nil {
 				return err
 			}
 		}
