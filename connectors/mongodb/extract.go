@@ -35,7 +35,7 @@ type query struct {
 	projection bson.D
 	skip       int64
 	limit      int64
-	resumable  bool // sorted by _id alone, and all are of one type: a pass can go on after any document
+	resumable  bool // sorted by _id alone, and all so far are of one type: a pass can go on after any document
 }
 
 // scan gives each document to visit, which must not keep it. A resumable query
@@ -72,18 +72,25 @@ func (s *Source) scan(ctx context.Context, q query, visit func(bson.Raw) error) 
 			continue
 		case q.resumable && seen > 0 && lost(err):
 			snapshot = false
-			after := bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: bson.RawValue{Type: bson.Type(last.kind), Value: append([]byte(nil), kept...)}}}}}
-			if filter = after; len(q.filter) > 0 {
-				filter = bson.D{{Key: "$and", Value: bson.A{q.filter, after}}}
-			}
+			filter = after(q.filter, bson.RawValue{Type: bson.Type(last.kind), Value: append([]byte(nil), kept...)})
 			continue
 		}
 		return s.fail(ctx, q.op, q.table.String(), err)
 	}
 }
 
-// refused says that the server will not read in a snapshot: from a capped
-// collection, say.
+// after is what follows an identifier, in the order of _id. "Greater" would leave out identifiers of other types, which
+// an exact read has to meet.
+func after(filter bson.D, id bson.RawValue) bson.D {
+	rest := bson.D{{Key: "_id", Value: bson.D{{Key: "$not", Value: bson.D{{Key: "$lte", Value: id}}}}}}
+	if len(filter) > 0 {
+		return bson.D{{Key: "$and", Value: bson.A{filter, rest}}}
+	}
+	return rest
+}
+
+// refused says that the server will not do what was asked: read a capped
+// collection in a snapshot, say.
 func refused(err error) bool {
 	e, ok := errors.AsType[mongo.CommandError](err)
 	return ok && e.Code != 0 && e.Code != codeUnauthorized && e.Code != codeAuthenticationFails

@@ -34,6 +34,7 @@ func TestASampleIsEnoughUntilAValueDoesNotFit(t *testing.T) {
 		{"another type", func(d bson.D) bson.D { d[2].Value = "x"; return d }, true},
 		{"another field", func(d bson.D) bson.D { return append(d, bson.E{Key: "more", Value: 1}) }, true},
 		{"another type of watermark", func(d bson.D) bson.D { d[1].Value = "2026"; return d }, true},
+		{"another type of identifier", func(d bson.D) bson.D { d[0].Value = "550"; return d }, true},
 		{"a watermark as a document", func(d bson.D) bson.D { d[1].Value = bson.D{{Key: "at", Value: 1}}; return d }, true},
 	}
 	s, db := connect(t)
@@ -72,7 +73,7 @@ func TestASampleIsEnoughUntilAValueDoesNotFit(t *testing.T) {
 				switch {
 				case tt.misfit && !errors.Is(err, connectors.ErrMisfit):
 					t.Errorf("window %v: error %v after %d rows, want a misfit", w, err, rows)
-				case tt.misfit && !strings.Contains(err.Error(), "_id 550"):
+				case tt.misfit && !strings.Contains(err.Error(), "550"):
 					t.Errorf("the misfit is not named: %v", err)
 				case !tt.misfit && (err != nil || rows != n):
 					t.Errorf("window %v: %d rows, %v, want %d", w, rows, err, n)
@@ -119,6 +120,32 @@ func TestASampleKeepsWhatIsKnown(t *testing.T) {
 		slices.Sort(want)
 		if ok != (tt.want != "") || ok && !slices.Equal(got, want) {
 			t.Errorf("%s: %v, %q, want %q", tt.name, ok, got, want)
+		}
+	}
+}
+
+// TestAReadGoesOnAfterAnIdentifier misses nothing that follows, of whatever type.
+func TestAReadGoesOnAfterAnIdentifier(t *testing.T) {
+	t.Parallel()
+	s, db := connect(t)
+	insert(t, db.Collection("c"), bson.D{{Key: "_id", Value: int32(1)}, {Key: "n", Value: true}}, bson.D{{Key: "_id", Value: int64(2)}, {Key: "n", Value: true}},
+		bson.D{{Key: "_id", Value: int32(3)}, {Key: "n", Value: true}}, bson.D{{Key: "_id", Value: int32(4)}, {Key: "n", Value: false}}, bson.D{{Key: "_id", Value: "x"}, {Key: "n", Value: true}})
+	kind, id, err := bson.MarshalValue(int32(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		filter bson.D
+		want   string
+	}{{nil, `3 4 "x"`}, {bson.D{{Key: "n", Value: true}}, `3 "x"`}} {
+		var got []string
+		q := query{table: connectors.Table{TableRef: connectors.TableRef{Name: "c"}}, op: "read", filter: after(tt.filter, bson.RawValue{Type: kind, Value: id}), sort: byID}
+		err := s.scan(t.Context(), q, func(doc bson.Raw) error {
+			got = append(got, identify(doc))
+			return nil
+		})
+		if err != nil || strings.Join(got, " ") != tt.want {
+			t.Errorf("filter %v: %q, %v, want %q", tt.filter, got, err, tt.want)
 		}
 	}
 }
