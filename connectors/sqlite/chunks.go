@@ -162,7 +162,7 @@ func boundsOf(key []connectors.Column, row []dbdriver.Value) []connectors.Bound 
 			return nil
 		}
 		var err error
-		if bounds[i], err = boundOf(c, row[i]); err != nil {
+		if bounds[i], err = boundOf(c, lite.ValueOf(row[i])); err != nil {
 			return nil
 		}
 		if _, err = constant(bounds[i]); err != nil {

@@ -17,8 +17,7 @@ import (
 	"arus/connectors/sqlite/lite"
 )
 
-// Read streams rows by one SELECT, which is one snapshot. The unary plus makes
-// every column an expression, so that the driver does not convert by declared type.
+// Read streams rows by one SELECT, which is one snapshot.
 func (s *Source) Read(ctx context.Context, req connectors.ReadRequest, emit func(arrow.RecordBatch) error) error {
 	const op = "read"
 	object := req.Table.String()
@@ -37,10 +36,10 @@ func (s *Source) Read(ctx context.Context, req connectors.ReadRequest, emit func
 		for i, col := range req.Columns {
 			decode[i] = newDecoder(col.Type, b.Builders[i])
 		}
-		err = c.Each(ctx, sql, args, func(row []dbdriver.Value) error {
+		err = c.Scan(ctx, sql, args, func(row *lite.Row) error {
 			size := 0
 			for i, d := range decode {
-				n, ok := d(row[i])
+				n, ok := d(row.Value(i))
 				if !ok {
 					return r.contradiction(op, req, i, row)
 				}
@@ -56,15 +55,21 @@ func (s *Source) Read(ctx context.Context, req connectors.ReadRequest, emit func
 }
 
 // contradiction is the error for a value that is not of the column's type.
-func (r *relation) contradiction(op string, req connectors.ReadRequest, i int, row []dbdriver.Value) error {
+func (r *relation) contradiction(op string, req connectors.ReadRequest, i int, row *lite.Row) error {
 	where := ""
 	if r.rowid != "" {
-		where = fmt.Sprintf(" in the row with %s %d", r.rowid, lite.Int(row[len(row)-1]))
+		where = fmt.Sprintf(" in the row with %s %d", r.rowid, row.Value(len(req.Columns)).Num)
 	}
 	col := req.Columns[i]
-	reason := fmt.Errorf("%s%s is not %s", lite.Brief(row[i]), where, col.Type)
+	reason := misfit{fmt.Errorf("%s%s is not %s", row.Value(i).Brief(), where, col.Type)}
 	return &connectors.Error{Kind: connectors.KindType, Op: op, Object: req.Table.String() + "." + col.Name, Err: reason, Hint: "run it again: the types are then settled anew by what the column holds"}
 }
+
+// misfit is a value that is not of its column's type.
+type misfit struct{ error }
+
+// Is makes it a connectors.ErrMisfit: where a sample told the type, it told wrong.
+func (misfit) Is(target error) bool { return target == connectors.ErrMisfit }
 
 // Max finds the greatest value of a column.
 func (s *Source) Max(ctx context.Context, table connectors.Table, column string) (connectors.Bound, bool, error) {
@@ -92,7 +97,7 @@ func (s *Source) Max(ctx context.Context, table connectors.Table, column string)
 			if err != nil {
 				return err
 			}
-			ts, _, ok := timestampOf(last)
+			ts, _, ok := timestampOf(lite.ValueOf(last))
 			if !ok {
 				sql = "SELECT max(arus_ts(" + name + "))" + from
 				break
@@ -116,7 +121,7 @@ func (s *Source) Max(ctx context.Context, table connectors.Table, column string)
 			bound = connectors.Bound{Kind: col.Type.Kind, Text: string(text)}
 			return nil
 		}
-		bound, err = boundOf(col, v)
+		bound, err = boundOf(col, lite.ValueOf(v))
 		if err != nil {
 			return &connectors.Error{Kind: connectors.KindType, Op: op, Object: object, Err: err, Hint: "run it again: the types are then settled anew"}
 		}
@@ -126,7 +131,7 @@ func (s *Source) Max(ctx context.Context, table connectors.Table, column string)
 }
 
 // boundOf spells a value through the decoder, so that its text is the canonical one.
-func boundOf(col connectors.Column, v dbdriver.Value) (connectors.Bound, error) {
+func boundOf(col connectors.Column, v lite.Value) (connectors.Bound, error) {
 	var bound connectors.Bound
 	b := connectors.NewBatcher([]connectors.Column{col}, connectors.Limits{}, func(batch arrow.RecordBatch) error {
 		defer batch.Release()
@@ -135,7 +140,7 @@ func boundOf(col connectors.Column, v dbdriver.Value) (connectors.Bound, error) 
 	})
 	defer b.Release()
 	if _, ok := newDecoder(col.Type, b.Builders[0])(v); !ok {
-		return bound, fmt.Errorf("%s is not %s", lite.Brief(v), col.Type)
+		return bound, misfit{fmt.Errorf("%s is not %s", v.Brief(), col.Type)}
 	}
 	return bound, errors.Join(b.EndRow(0), b.Flush())
 }
@@ -169,7 +174,7 @@ func selectRows(r *relation, req connectors.ReadRequest) (string, []dbdriver.Val
 		if _, ok := r.Column(c.Name); !ok {
 			return "", nil, &connectors.Error{Kind: connectors.KindNotFound, Op: "read", Object: req.Table.String() + "." + c.Name, Err: errNoColumn, Hint: "discover the table again"}
 		}
-		b.WriteString("+" + ident(c.Name))
+		b.WriteString(ident(c.Name))
 	}
 	if r.rowid != "" {
 		b.WriteString(", " + r.rowid)
@@ -298,7 +303,7 @@ func condition(c connectors.Column, w connectors.Window) (string, []dbdriver.Val
 				}
 			}
 		case connectors.UUID:
-			u, ok := uuidOf(b.Text)
+			u, ok := uuidOf(lite.Value{Class: lite.Text, Text: b.Text})
 			if !ok {
 				err = errValue
 			}
@@ -339,44 +344,42 @@ func day(ts arrow.Timestamp, shift int) string {
 }
 
 // decoder appends a value to its builder; ok is false when it is not of the type.
-type decoder func(v dbdriver.Value) (size int, ok bool)
+type decoder func(v lite.Value) (size int, ok bool)
 
 func newDecoder(t connectors.Type, builder array.Builder) decoder {
 	var put decoder
 	var buf [400]byte
 	switch b := builder.(type) {
 	case *array.BooleanBuilder:
-		put = func(v dbdriver.Value) (int, bool) {
+		put = func(v lite.Value) (int, bool) {
 			x, ok := boolOf(v)
 			b.Append(x)
 			return 1, ok
 		}
 	case *array.Int16Builder:
-		put = func(v dbdriver.Value) (int, bool) {
-			x, ok := v.(int64)
-			b.Append(int16(x))
-			return 2, ok && x == int64(int16(x))
+		put = func(v lite.Value) (int, bool) {
+			b.Append(int16(v.Num))
+			return 2, v.Class == lite.Integer && v.Num == int64(int16(v.Num))
 		}
 	case *array.Int64Builder:
-		put = func(v dbdriver.Value) (int, bool) {
-			x, ok := v.(int64)
-			b.Append(x)
-			return 8, ok
+		put = func(v lite.Value) (int, bool) {
+			b.Append(v.Num)
+			return 8, v.Class == lite.Integer
 		}
 	case *array.Float64Builder:
-		put = func(v dbdriver.Value) (int, bool) {
+		put = func(v lite.Value) (int, bool) {
 			x, ok := floatOf(v)
 			b.Append(x)
 			return 8, ok
 		}
 	case *array.Decimal128Builder:
-		put = func(v dbdriver.Value) (int, bool) {
+		put = func(v lite.Value) (int, bool) {
 			x, err := decimal128Of(v, t, buf[:0])
 			b.Append(x)
 			return 16, err == nil
 		}
 	case *array.Decimal256Builder:
-		put = func(v dbdriver.Value) (int, bool) {
+		put = func(v lite.Value) (int, bool) {
 			x, err := decimal256Of(v, t, buf[:0])
 			b.Append(x)
 			return 32, err == nil
@@ -387,55 +390,55 @@ func newDecoder(t connectors.Type, builder array.Builder) decoder {
 		case connectors.JSON:
 			read = jsonOf
 		case connectors.Numeric:
-			read = func(v dbdriver.Value) (string, bool) {
-				if s, ok := v.(string); ok {
-					return s, isNumber(s)
+			read = func(v lite.Value) (string, bool) {
+				if v.Class == lite.Text {
+					return v.Text, isNumber(v.Text)
 				}
 				text, ok := numberText(buf[:0], v)
 				return string(text), ok
 			}
 		}
-		put = func(v dbdriver.Value) (int, bool) {
+		put = func(v lite.Value) (int, bool) {
 			x, ok := read(v)
 			b.Append(x)
 			return 4 + len(x), ok
 		}
 	case *array.BinaryBuilder:
-		put = func(v dbdriver.Value) (int, bool) {
+		put = func(v lite.Value) (int, bool) {
 			x, ok := bytesOf(v)
 			b.Append(x)
 			return 4 + len(x), ok
 		}
 	case *array.Date32Builder:
-		put = func(v dbdriver.Value) (int, bool) {
+		put = func(v lite.Value) (int, bool) {
 			x, ok := dateOf(v)
 			b.Append(x)
 			return 4, ok
 		}
 	case *array.Time64Builder:
-		put = func(v dbdriver.Value) (int, bool) {
+		put = func(v lite.Value) (int, bool) {
 			x, ok := timeOf(v)
 			b.Append(x)
 			return 8, ok
 		}
 	case *array.TimestampBuilder:
 		wantZone := t.Kind == connectors.TimestampTZ
-		put = func(v dbdriver.Value) (int, bool) {
+		put = func(v lite.Value) (int, bool) {
 			x, zoned, ok := timestampOf(v)
 			b.Append(x)
 			return 8, ok && zoned == wantZone
 		}
 	case *array.FixedSizeBinaryBuilder:
-		put = func(v dbdriver.Value) (int, bool) {
+		put = func(v lite.Value) (int, bool) {
 			x, ok := uuidOf(v)
 			b.Append(x[:])
 			return 16, ok
 		}
 	default:
-		return func(dbdriver.Value) (int, bool) { return 0, false }
+		return func(lite.Value) (int, bool) { return 0, false }
 	}
-	return func(v dbdriver.Value) (int, bool) {
-		if v == nil {
+	return func(v lite.Value) (int, bool) {
+		if v.Class == lite.Null {
 			builder.AppendNull()
 			return 1, true
 		}

@@ -6,6 +6,8 @@ import (
 	"math/big"
 
 	"modernc.org/sqlite"
+
+	"arus/connectors/sqlite/lite"
 )
 
 // registerFunctions adds what SQL text needs to compare values as their logical
@@ -16,22 +18,22 @@ import (
 //	arus_cmp(x, y)  -1, 0 or 1 as the number x is below, at or above the number y
 func registerFunctions(d *sqlite.Driver) {
 	d.MustRegisterDeterministicScalarFunction("arus_ts", 1, func(_ *sqlite.FunctionContext, args []dbdriver.Value) (dbdriver.Value, error) {
-		ts, _, ok := timestampOf(args[0])
+		ts, _, ok := timestampOf(lite.ValueOf(args[0]))
 		if !ok {
 			return nil, nil
 		}
 		return int64(ts), nil
 	})
 	d.MustRegisterDeterministicScalarFunction("arus_uuid", 1, func(_ *sqlite.FunctionContext, args []dbdriver.Value) (dbdriver.Value, error) {
-		u, ok := uuidOf(args[0])
+		u, ok := uuidOf(lite.ValueOf(args[0]))
 		if !ok {
 			return nil, nil
 		}
 		return hex.EncodeToString(u[:]), nil
 	})
 	d.MustRegisterDeterministicScalarFunction("arus_cmp", 2, func(_ *sqlite.FunctionContext, args []dbdriver.Value) (dbdriver.Value, error) {
-		x, ok := ratOf(args[0])
-		y, ok2 := ratOf(args[1])
+		x, ok := ratOf(lite.ValueOf(args[0]))
+		y, ok2 := ratOf(lite.ValueOf(args[1]))
 		if !ok || !ok2 {
 			return nil, nil
 		}
@@ -39,11 +41,11 @@ func registerFunctions(d *sqlite.Driver) {
 	})
 }
 
-func ratOf(v dbdriver.Value) (*big.Rat, bool) {
-	s, ok := v.(string)
-	if !ok {
-		var text []byte
-		if text, ok = numberText(nil, v); !ok {
+func ratOf(v lite.Value) (*big.Rat, bool) {
+	s := v.Text
+	if v.Class != lite.Text {
+		text, ok := numberText(nil, v)
+		if !ok {
 			return nil, false
 		}
 		s = string(text)

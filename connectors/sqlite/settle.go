@@ -2,7 +2,7 @@ package sqlite
 
 import (
 	"context"
-	dbdriver "database/sql/driver"
+	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -45,9 +45,9 @@ func settle(ctx context.Context, c *lite.Conn, r *relation, table connectors.Tab
 		return table, nil
 	}
 	sql := "SELECT " + strings.Join(exprs, ", ") + " FROM " + qualified(table.TableRef)
-	err := c.Each(ctx, sql, nil, func(row []dbdriver.Value) error {
+	err := c.Scan(ctx, sql, nil, func(row *lite.Row) error {
 		for i, e := range looked {
-			e.add(row[i])
+			e.add(row.Value(i))
 		}
 		return nil
 	})
@@ -105,27 +105,27 @@ type evidence struct {
 	buf                              [400]byte
 }
 
-func (e *evidence) add(v dbdriver.Value) {
+func (e *evidence) add(v lite.Value) {
 	kind := e.column.Type.Kind
-	switch x := v.(type) {
-	case nil:
+	switch v.Class {
+	case lite.Null:
 		e.nulls++
 		return
-	case int64:
+	case lite.Integer:
 		if e.ints == 0 {
-			e.least, e.greatest = x, x
+			e.least, e.greatest = v.Num, v.Num
 		}
 		e.ints++
-		e.least, e.greatest = min(e.least, x), max(e.greatest, x)
-	case float64:
+		e.least, e.greatest = min(e.least, v.Num), max(e.greatest, v.Num)
+	case lite.Real:
 		e.reals++
-		e.infinite = e.infinite || x > maxFloat || x < -maxFloat
-	case string:
+		e.infinite = e.infinite || math.Abs(v.Float()) > math.MaxFloat64
+	case lite.Text:
 		e.texts++
-		e.addText(x)
-	case []byte:
+		e.addText(v)
+	case lite.Blob:
 		e.blobs++
-		e.utf8 = e.utf8 && kind != connectors.Bytes && utf8.Valid(x)
+		e.utf8 = e.utf8 && kind != connectors.Bytes && utf8.ValidString(v.Text)
 	}
 	switch kind {
 	case connectors.Decimal:
@@ -145,25 +145,23 @@ func (e *evidence) add(v dbdriver.Value) {
 	}
 }
 
-const maxFloat = 1.7976931348623157e308
-
-func (e *evidence) addText(s string) {
+func (e *evidence) addText(v lite.Value) {
 	switch t := e.column.Type; t.Kind {
 	case connectors.Text:
 		if t.Length > 0 && e.length <= t.Length {
-			e.length = max(e.length, utf8.RuneCountInString(s))
+			e.length = max(e.length, utf8.RuneCountInString(v.Text))
 		}
 	case connectors.Decimal, connectors.Numeric:
-		e.numbers = e.numbers && isNumber(s)
+		e.numbers = e.numbers && isNumber(v.Text)
 	case connectors.Time:
-		if _, ok := timeOf(s); ok {
+		if _, ok := timeOf(v); ok {
 			e.times++
 		}
 	case connectors.Date, connectors.Timestamp, connectors.TimestampTZ:
-		if _, ok := dateOf(s); ok {
+		if _, ok := dateOf(v); ok {
 			e.dates++
 			e.naive++
-		} else if _, zoned, ok := timestampOf(s); ok && zoned {
+		} else if _, zoned, ok := timestampOf(v); ok && zoned {
 			e.zoned++
 		} else if ok {
 			e.naive++
