@@ -12,13 +12,10 @@ import (
 	"arus/connectors"
 )
 
-// sqliteDriver is SQLite with the virtual tables and the collation of this package.
+// sqliteDriver is SQLite with the collation of this package.
 var sqliteDriver = sync.OnceValue(func() *sqlite.Driver {
 	d := &sqlite.Driver{}
 	d.MustRegisterCollationUtf8("arus_number", compareNumbers)
-	if err := d.RegisterModule(moduleName, module{}); err != nil {
-		panic(err) // the name is taken on a driver that is new
-	}
 	return d
 })
 

@@ -10,90 +10,166 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"arus/connectors"
+	"arus/connectors/sqlite/lite"
 )
 
-// shower gives what SELECT sees of row i of a column; see the package comment.
-type shower func(i int) driver.Value
+// atom is one value as SELECT sees it; see the package comment.
+type atom struct {
+	kind  atomKind
+	whole int64
+	real  float64
+	text  string // of a blob too
+}
+
+type atomKind uint8
+
+const (
+	nullAtom atomKind = iota
+	wholeAtom
+	realAtom
+	textAtom
+	blobAtom
+)
+
+func (a *atom) setWhole(v int64) { a.kind, a.whole = wholeAtom, v }
+
+func (a *atom) setReal(v float64) {
+	if a.kind, a.real = realAtom, v; v != v {
+		a.setText(nan)
+	}
+}
+
+func (a *atom) setText(s string) { a.kind, a.text = textAtom, s }
+
+// set takes what shown gives.
+func (a *atom) set(v driver.Value) {
+	switch v := v.(type) {
+	case nil:
+		a.kind = nullAtom
+	case int64:
+		a.setWhole(v)
+	case float64:
+		a.kind, a.real = realAtom, v
+	case string:
+		a.setText(v)
+	case []byte:
+		a.kind, a.text = blobAtom, string(v)
+	}
+}
+
+// value is the atom as a driver gives it.
+func (a *atom) value() driver.Value {
+	switch a.kind {
+	case wholeAtom:
+		return a.whole
+	case realAtom:
+		return a.real
+	case textAtom:
+		return a.text
+	case blobAtom:
+		return []byte(a.text)
+	}
+	return nil
+}
+
+// out gives the atom to SQLite.
+func (a *atom) out(to lite.Out) {
+	switch a.kind {
+	case wholeAtom:
+		to.Int(a.whole)
+	case realAtom:
+		to.Real(a.real)
+	case textAtom:
+		to.Text(a.text)
+	case blobAtom:
+		to.Blob(a.text)
+	}
+}
+
+// shower gives row i of a column to a.
+type shower func(a *atom, i int)
 
 func newShower(arr arrow.Array, t connectors.Type) shower {
-	show := plainShower(arr, t)
+	return nullable(arr, plainShower(arr, t))
+}
+
+func nullable(arr arrow.Array, show shower) shower {
 	if arr.NullN() == 0 {
 		return show
 	}
-	return func(i int) driver.Value {
+	return func(a *atom, i int) {
 		if arr.IsNull(i) {
-			return nil
+			a.kind = nullAtom
+			return
 		}
-		return show(i)
+		show(a, i)
 	}
+}
+
+// wholes shows a column of integers.
+func wholes[T int8 | int16 | int32 | int64 | uint8 | uint16 | uint32](values []T) shower {
+	return func(a *atom, i int) { a.setWhole(int64(values[i])) }
 }
 
 func plainShower(arr arrow.Array, t connectors.Type) shower {
-	switch a := arr.(type) {
+	switch x := arr.(type) {
 	case *array.Boolean:
-		return func(i int) driver.Value {
-			if a.Value(i) {
-				return int64(1)
+		return func(a *atom, i int) {
+			if a.setWhole(0); x.Value(i) {
+				a.whole = 1
 			}
-			return int64(0)
 		}
 	case *array.Int8:
-		return func(i int) driver.Value { return int64(a.Value(i)) }
+		return wholes(x.Int8Values())
 	case *array.Int16:
-		return func(i int) driver.Value { return int64(a.Value(i)) }
+		return wholes(x.Int16Values())
 	case *array.Int32:
-		return func(i int) driver.Value { return int64(a.Value(i)) }
+		return wholes(x.Int32Values())
 	case *array.Int64:
-		return func(i int) driver.Value { return a.Value(i) }
+		return wholes(x.Int64Values())
 	case *array.Uint8:
-		return func(i int) driver.Value { return int64(a.Value(i)) }
+		return wholes(x.Uint8Values())
 	case *array.Uint16:
-		return func(i int) driver.Value { return int64(a.Value(i)) }
+		return wholes(x.Uint16Values())
 	case *array.Uint32:
-		return func(i int) driver.Value { return int64(a.Value(i)) }
+		return wholes(x.Uint32Values())
 	case *array.Uint64:
-		return func(i int) driver.Value {
-			if v := a.Value(i); v > math.MaxInt64 {
-				return strconv.FormatUint(v, 10)
+		return func(a *atom, i int) {
+			v := x.Value(i)
+			if a.setWhole(int64(v)); v > math.MaxInt64 {
+				a.setText(strconv.FormatUint(v, 10))
 			}
-			return int64(a.Value(i))
 		}
 	case *array.Float32:
-		return func(i int) driver.Value { return shownFloat(float64(a.Value(i))) }
+		return func(a *atom, i int) { a.setReal(float64(x.Value(i))) }
 	case *array.Float64:
-		return func(i int) driver.Value { return shownFloat(a.Value(i)) }
+		return func(a *atom, i int) { a.setReal(x.Value(i)) }
 	case *array.Decimal128:
-		return func(i int) driver.Value {
+		return func(a *atom, i int) {
 			// The quotient of two exact REALs is the REAL nearest to the decimal,
 			// which shows all of up to 15 digits.
 			const exact = 999_999_999_999_999
-			n := a.Value(i)
+			n := x.Value(i)
 			low := int64(n.LowBits())
 			if n.HighBits() == low>>63 && low >= -exact && low <= exact && t.Scale > 0 && t.Scale <= 22 {
-				return float64(low) / math.Pow10(t.Scale)
+				a.setReal(float64(low) / math.Pow10(t.Scale))
+				return
 			}
-			return shown(string(connectors.AppendDecimal128(nil, n, t.Scale)))
+			a.set(shown(string(connectors.AppendDecimal128(nil, n, t.Scale))))
 		}
 	case *array.Decimal256:
-		return func(i int) driver.Value { return shown(string(connectors.AppendDecimal256(nil, a.Value(i), t.Scale))) }
+		return func(a *atom, i int) { a.set(shown(string(connectors.AppendDecimal256(nil, x.Value(i), t.Scale)))) }
 	case *array.String:
 		if t.Kind == connectors.Numeric {
-			return func(i int) driver.Value { return shown(a.Value(i)) }
+			return func(a *atom, i int) { a.set(shown(x.Value(i))) }
 		}
-		return func(i int) driver.Value { return a.Value(i) }
+		return func(a *atom, i int) { a.setText(x.Value(i)) }
 	case *array.Binary:
-		return func(i int) driver.Value { return append([]byte{}, a.Value(i)...) }
+		return func(a *atom, i int) { a.kind, a.text = blobAtom, x.ValueString(i) }
 	case *array.Timestamp:
-		return func(i int) driver.Value { return string(connectors.AppendTimestamp(nil, a.Value(i), ' ')) }
+		return func(a *atom, i int) { a.setText(string(connectors.AppendTimestamp(nil, x.Value(i), ' '))) }
 	}
-	return func(i int) driver.Value { return string(connectors.AppendValue(nil, arr, t, i)) }
-}
-
-func shownFloat(f float64) driver.Value {
-	if math.IsNaN(f) {
-		return nan
-	}
-	return f
+	return func(a *atom, i int) { a.setText(string(connectors.AppendValue(nil, arr, t, i))) }
 }
 
 // shown gives a number where a REAL (or, without a fraction, an INTEGER) shows

@@ -65,11 +65,14 @@ func Query(ctx context.Context, dir, sql string, opts QueryOptions) (*Rows, erro
 	if opts.Timeout > 0 {
 		ctx, cancel = context.WithTimeout(ctx, opts.Timeout)
 	}
-	q := newSession(ctx, dir, c)
+	q, err := newSession(ctx, dir, c)
 	fail := func(err error) (*Rows, error) {
-		err = errors.Join(q.error(err), q.close(), c.Close())
+		err = errors.Join(q.error(err), c.Close(), q.close())
 		cancel()
 		return nil, err
+	}
+	if err != nil {
+		return fail(err)
 	}
 	// 1 is FILE: what a sort or a join does not hold in its cache goes to disk.
 	for _, p := range []string{"PRAGMA trusted_schema = 1", "PRAGMA temp_store = 1", "PRAGMA cache_size = -16384"} {

@@ -1,7 +1,6 @@
 package warehouse
 
 import (
-	"database/sql/driver"
 	"fmt"
 	"strings"
 
@@ -49,24 +48,17 @@ func (v *View) batchShower(id int, arr arrow.Array) shower {
 	if !col.typ.IsEnum() || col.typ.Array {
 		return newShower(arr, col.read)
 	}
-	names := v.caseValues(id)
-	get := wholeOf(arr)
-	return func(i int) driver.Value {
-		if arr.IsNull(i) {
-			return nil
-		}
-		return names[get(i)]
+	cases := v.layout.enums[id]
+	if x, ok := arr.(*array.Uint8); ok {
+		return nullable(arr, caseTexts(x.Uint8Values(), cases))
 	}
+	x, _ := arr.(*array.Uint16)
+	return nullable(arr, caseTexts(x.Uint16Values(), cases))
 }
 
-// caseValues are the names of an enum's cases.
-func (v *View) caseValues(id int) []driver.Value {
-	cases := v.layout.enums[id]
-	out := make([]driver.Value, len(cases))
-	for i, c := range cases {
-		out[i] = c
-	}
-	return out
+// caseTexts shows the names of an enum's cases.
+func caseTexts[T uint8 | uint16](numbers []T, cases []string) shower {
+	return func(a *atom, i int) { a.setText(cases[numbers[i]]) }
 }
 
 // checkCases refuses numbers of enum cases that the dictionary does not have.

@@ -106,8 +106,10 @@ func (p *projection) Next() ([]driver.Value, bool) {
 	if p.left <= 0 {
 		return nil, false
 	}
+	var a atom
 	for i, c := range p.place {
-		p.row[i] = p.show[c](p.at)
+		p.show[c](&a, p.at)
+		p.row[i] = a.value()
 	}
 	p.at++
 	p.left--

@@ -20,7 +20,6 @@ type session struct {
 	ctx      context.Context
 	store    *storage
 	conn     *lite.Conn
-	id       string
 	tables   map[string]*View     // by name
 	made     map[string]*madeRows // tables that the query makes for itself
 	views    map[string]bool
@@ -29,10 +28,9 @@ type session struct {
 	err      error // of a table, in its own words
 }
 
-func newSession(ctx context.Context, dir string, c *lite.Conn) *session {
+func newSession(ctx context.Context, dir string, c *lite.Conn) (*session, error) {
 	q := &session{ctx: ctx, store: newStorage(dir), conn: c, tables: map[string]*View{}, made: map[string]*madeRows{}, views: map[string]bool{}}
-	q.id = sessions().add(q)
-	return q
+	return q, c.Module(moduleName, q.virtual)
 }
 
 // error is the table's own error where there is one, else what SQLite says.
@@ -48,7 +46,6 @@ func (q *session) close() error {
 	for _, v := range q.tables {
 		errs = append(errs, v.Close())
 	}
-	sessions().remove(q.id)
 	return errors.Join(errs...)
 }
 
@@ -172,7 +169,7 @@ func (q *session) create(sql string) error {
 }
 
 func (q *session) createTable(name string) error {
-	return q.create("CREATE VIRTUAL TABLE main." + connectors.Quote(name, '"') + " USING " + moduleName + "(" + q.id + ")")
+	return q.create("CREATE VIRTUAL TABLE main." + connectors.Quote(name, '"') + " USING " + moduleName)
 }
 
 // attach makes the virtual table of one table, or a view.

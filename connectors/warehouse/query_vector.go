@@ -294,16 +294,16 @@ func (c *columnVector) shown(arr arrow.Array, col column) error {
 	c.out.whole = nil
 	c.out.kind, c.out.dict, c.out.codes = codeVector, &c.dict, c.codes
 	show := plainShower(arr, col.read)
+	var a atom
 	for i := range c.codes {
 		if c.out.isNull(i) {
 			continue
 		}
-		s, ok := show(i).(string)
-		if !ok {
+		if show(&a, i); a.kind != textAtom {
 			return errRows
 		}
 		var err error
-		if c.codes[i], err = c.dict.code(s); err != nil {
+		if c.codes[i], err = c.dict.code(a.text); err != nil {
 			return err
 		}
 	}

@@ -1,84 +1,44 @@
 package warehouse
 
 import (
+	"database/sql/driver"
 	"errors"
-	"fmt"
-	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"modernc.org/sqlite/vtab"
 
 	"arus/connectors"
+	"arus/connectors/sqlite/lite"
 )
 
 // moduleName is the virtual table module that a query's tables are of.
 const moduleName = "arus_table"
 
-// registry finds the query that a virtual table belongs to: the driver, which
-// the module is registered with once, hands a module nothing but texts.
-type registry struct {
-	mu   sync.Mutex
-	next int
-	open map[string]*session
-}
-
-// sessions are the queries that run.
-var sessions = sync.OnceValue(func() *registry { return &registry{open: map[string]*session{}} })
-
-func (r *registry) add(q *session) string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.next++
-	id := strconv.Itoa(r.next)
-	r.open[id] = q
-	return id
-}
-
-func (r *registry) remove(id string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.open, id)
-}
-
-func (r *registry) find(id string) *session {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.open[id]
-}
-
-type module struct{}
-
-func (module) Create(c vtab.Context, args []string) (vtab.Table, error) {
-	return module{}.Connect(c, args)
-}
-
-// Connect declares a table's columns. args are the module, the database, the
-// table and the session.
-func (module) Connect(c vtab.Context, args []string) (vtab.Table, error) {
-	if len(args) < 4 {
-		return nil, errors.New("a table of the warehouse is opened by a query only")
+// virtual gives a virtual table of the query, and its declaration.
+func (q *session) virtual(table string) (lite.Table, string, error) {
+	if rows := q.made[table]; rows != nil {
+		return rows, rows.declaration, nil
 	}
-	q := sessions().find(args[3])
-	if q == nil {
-		return nil, errors.New("a table of the warehouse is opened by a query only")
+	if q.tables[table] == nil {
+		return nil, "", errors.New("a table of the warehouse is opened by a query only")
 	}
-	if rows := q.made[args[2]]; rows != nil {
-		return rows, c.Declare(rows.declaration)
-	}
-	if q.tables[args[2]] == nil {
-		return nil, errors.New("a table of the warehouse is opened by a query only")
-	}
-	t := &virtualTable{session: q, view: q.tables[args[2]], read: &Read{Table: args[2], Path: "rows"}}
+	t := &virtualTable{session: q, view: q.tables[table], read: &Read{Table: table, Path: "rows"}}
 	t.ids = t.view.layout.visible()
 	rows, err := t.view.Rows(q.ctx)
 	if err != nil {
-		return nil, err
+		return nil, "", q.failed(err)
 	}
 	t.rows = rows
 	q.reads = append(q.reads, t.read)
-	return t, c.Declare(t.view.layout.declaration())
+	return t, t.view.layout.declaration(), nil
+}
+
+// failed keeps a table's error as it is: SQLite hands on its text alone.
+func (q *session) failed(err error) error {
+	if q.err == nil {
+		q.err = err
+	}
+	return err
 }
 
 // visible are the IDs of the columns that queries see.
@@ -118,9 +78,10 @@ type virtualTable struct {
 	ids     []int // by the virtual table's column
 	rows    int64
 	read    *Read
+	plans   []plan
 }
 
-// plan is what BestIndex tells Filter, in the form of a text.
+// plan is what a statement wants of a table.
 type plan struct {
 	used  uint64
 	terms []term
@@ -132,58 +93,34 @@ type term struct {
 	op     compareOp
 }
 
-func (p plan) String() string {
-	out := []byte(strconv.FormatUint(p.used, 16))
-	for _, t := range p.terms {
-		out = fmt.Appendf(out, " %d:%d", t.column, t.op)
-	}
-	return string(out)
-}
-
-func parsePlan(s string) (p plan, err error) {
-	for i, field := range strings.Fields(s) {
-		if i == 0 {
-			p.used, err = strconv.ParseUint(field, 16, 64)
-		} else {
-			var t term
-			_, err = fmt.Sscanf(field, "%d:%d", &t.column, &t.op)
-			p.terms = append(p.terms, t)
-		}
-		if err != nil {
-			return p, err
-		}
-	}
-	return p, nil
-}
-
-func compareOpOf(op vtab.ConstraintOp) (compareOp, bool) {
+func compareOpOf(op int) (compareOp, bool) {
 	switch op {
-	case vtab.OpEQ:
+	case lite.Equal:
 		return opEqual, true
-	case vtab.OpLT:
+	case lite.Less:
 		return opLess, true
-	case vtab.OpLE:
+	case lite.LessEqual:
 		return opLessEqual, true
-	case vtab.OpGT:
+	case lite.Greater:
 		return opGreater, true
-	case vtab.OpGE:
+	case lite.GreaterEqual:
 		return opGreaterEqual, true
-	case vtab.OpISNULL:
+	case lite.IsNull:
 		return opNull, true
-	case vtab.OpISNOTNULL:
+	case lite.IsNotNull:
 		return opNotNull, true
 	}
 	return 0, false
 }
 
-// BestIndex takes the comparisons that can leave out rows. SQLite compares all
-// rows that it gets again.
-func (t *virtualTable) BestIndex(info *vtab.IndexInfo) error {
-	p := plan{used: info.ColUsed}
+// Plan takes the comparisons that can leave out rows. SQLite compares all rows
+// that it gets again.
+func (t *virtualTable) Plan(info *lite.Plan) error {
+	p := plan{used: info.Used}
 	cost, rows := float64(t.rows)+1, float64(t.rows)
 	equal := map[int]bool{}
-	for i := range info.Constraints {
-		c := &info.Constraints[i]
+	for i := range info.Terms {
+		c := &info.Terms[i]
 		op, ok := compareOpOf(c.Op)
 		if !ok || !c.Usable || c.Column < 0 || c.Column >= len(t.ids) {
 			continue
@@ -193,8 +130,8 @@ func (t *virtualTable) BestIndex(info *vtab.IndexInfo) error {
 		if t.view.layout.numberCollation(id) || t.session.collates && op != opNull && op != opNotNull {
 			continue
 		}
-		c.ArgIndex = len(p.terms)
 		p.terms = append(p.terms, term{c.Column, op})
+		c.Arg = len(p.terms)
 		switch op {
 		case opEqual:
 			equal[id] = true
@@ -213,9 +150,10 @@ func (t *virtualTable) BestIndex(info *vtab.IndexInfo) error {
 	if unique {
 		rows = 1
 	}
-	info.IdxStr = p.String()
-	info.EstimatedRows = int64(max(rows, 1))
-	info.EstimatedCost = cost
+	info.ID = len(t.plans)
+	t.plans = append(t.plans, p)
+	info.Rows = int64(max(rows, 1))
+	info.Cost = cost
 	return nil
 }
 
@@ -228,9 +166,8 @@ func lookupCost(rows int64) float64 {
 	return 0.3
 }
 
-func (t *virtualTable) Open() (vtab.Cursor, error) { return &cursor{table: t}, nil }
-func (t *virtualTable) Disconnect() error          { return nil }
-func (t *virtualTable) Destroy() error             { return nil }
+// Open begins nothing yet.
+func (t *virtualTable) Open() lite.Cursor { return &cursor{table: t, planned: -1} }
 
 // cursor is one pass over a table.
 type cursor struct {
@@ -241,6 +178,7 @@ type cursor struct {
 	place   []int // by the virtual table's column: its place in the batch, -1 = unused
 	batch   arrow.RecordBatch
 	show    []shower
+	value   atom
 	spans   []span
 	picked  []int32 // rows of the batch; nil = all
 	count   int
@@ -248,54 +186,47 @@ type cursor struct {
 	row     int // in the batch
 	ended   bool
 
-	text    string // of the plan
+	planned int // the ID of the plan
 	plan    plan
 	repeats int
 	index   *hashIndex
 	chain   int32 // the row of the index that is current
 }
 
-// lastUsed is the bit of ColUsed that stands for all columns from there on.
+// lastUsed is the bit of Used that stands for all columns from there on.
 const lastUsed = 63
 
 // indexAfter is how many lookups by the same columns it takes to make an index.
 const indexAfter = 3
 
 // Filter begins the pass.
-func (c *cursor) Filter(_ int, text string, args []vtab.Value) error {
+func (c *cursor) Filter(id int, args []driver.Value) (bool, error) {
 	if err := c.end(); err != nil {
-		return err
+		return false, c.failed(err)
 	}
-	if text != c.text || c.repeats == 0 {
-		p, err := parsePlan(text)
-		if err != nil {
-			return err
-		}
-		c.plan = p
+	if id != c.planned {
 		c.index.release()
-		c.text, c.repeats, c.index = text, 0, nil
+		c.plan, c.planned, c.repeats, c.index = c.table.plans[id], id, 0, nil
 		c.columns, c.place = nil, make([]int, len(c.table.ids))
-		for i, id := range c.table.ids {
+		for i, column := range c.table.ids {
 			c.place[i] = -1
-			if p.used>>min(i, lastUsed)&1 == 1 {
+			if c.plan.used>>min(i, lastUsed)&1 == 1 {
 				c.place[i] = len(c.columns)
-				c.columns = append(c.columns, id)
+				c.columns = append(c.columns, column)
 			}
 		}
 	}
-	p := c.plan
 	c.repeats++
 	c.ended = false
-	if done, err := c.lookup(p, args); done || err != nil {
-		return err
+	if done, err := c.lookup(c.plan, args); done || err != nil {
+		return !c.ended, err
 	}
 	var conditions []condition
-	for i, t := range p.terms {
-		if i < len(args) {
-			conditions = append(conditions, condition{c.table.ids[t.column], t.op, args[i]})
-		}
+	for i, t := range c.plan.terms {
+		conditions = append(conditions, condition{c.table.ids[t.column], t.op, args[i]})
 	}
-	return c.start(conditions)
+	err := c.start(conditions)
+	return !c.ended, err
 }
 
 func (c *cursor) start(conditions []condition) error {
@@ -310,13 +241,9 @@ func (c *cursor) start(conditions []condition) error {
 	return c.load()
 }
 
-// failed keeps an error in its own words: SQLite would lose them.
 func (c *cursor) failed(err error) error {
 	c.ended = true
-	if c.table.session.err == nil {
-		c.table.session.err = err
-	}
-	return err
+	return c.table.session.failed(err)
 }
 
 // load takes the next batch that has a row which is wanted.
@@ -375,31 +302,29 @@ func (c *cursor) settle() {
 }
 
 // Next goes to the next row.
-func (c *cursor) Next() error {
+func (c *cursor) Next() (bool, error) {
 	if c.index != nil {
 		c.follow(c.index.next[c.chain])
-		return nil
+		return !c.ended, nil
 	}
 	if c.at++; c.at < c.count {
 		c.settle()
-		return nil
+		return true, nil
 	}
-	return c.load()
+	err := c.load()
+	return !c.ended, err
 }
-
-// Eof says whether the rows are at their end.
-func (c *cursor) Eof() bool { return c.ended } //nolint:staticcheck // the interface's name
 
 // Column gives a value of the row.
-func (c *cursor) Column(i int) (vtab.Value, error) {
-	if i < 0 || i >= len(c.place) || c.place[i] < 0 {
-		return nil, nil
+func (c *cursor) Column(out lite.Out, i int) {
+	if place := c.place[i]; place >= 0 {
+		c.show[place](&c.value, c.row)
+		c.value.out(out)
 	}
-	return c.show[c.place[i]](c.row), nil
 }
 
-// Rowid is what SQLite knows a row by when it looks for OR in several passes.
-func (c *cursor) Rowid() (int64, error) {
+// Row is what SQLite knows a row by when it looks for OR in several passes.
+func (c *cursor) Row() (int64, error) {
 	row := int64(c.row)
 	for _, s := range c.spans {
 		if row < s.rows {
@@ -407,7 +332,7 @@ func (c *cursor) Rowid() (int64, error) {
 		}
 		row -= s.rows
 	}
-	return 0, errors.New("a row of the warehouse has no number")
+	return 0, c.failed(errors.New("a row of the warehouse has no number"))
 }
 
 // Close ends the pass.

@@ -1,11 +1,11 @@
 package warehouse
 
 import (
+	"database/sql/driver"
 	"hash/maphash"
 	"math"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"modernc.org/sqlite/vtab"
 )
 
 const (
@@ -61,7 +61,7 @@ func (x *hashIndex) hash(h *maphash.Hash, v any) bool {
 }
 
 // lookup answers a repeated lookup from the index, which it makes when it pays.
-func (c *cursor) lookup(p plan, args []vtab.Value) (done bool, err error) {
+func (c *cursor) lookup(p plan, args []driver.Value) (done bool, err error) {
 	if c.index == nil {
 		if c.repeats != indexAfter || c.table.rows > maxIndexRows {
 			return false, nil
@@ -120,7 +120,8 @@ func (c *cursor) build(p plan, terms []int) (bool, error) {
 			h.SetSeed(x.seed)
 			full := true
 			for _, t := range terms {
-				full = full && x.hash(&h, shows[c.place[p.terms[t].column]](i))
+				shows[c.place[p.terms[t].column]](&c.value, i)
+				full = full && x.hash(&h, c.value.value())
 			}
 			x.next = append(x.next, -1)
 			if full {

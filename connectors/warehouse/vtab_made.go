@@ -1,6 +1,10 @@
 package warehouse
 
-import "modernc.org/sqlite/vtab"
+import (
+	"database/sql/driver"
+
+	"arus/connectors/sqlite/lite"
+)
 
 // madeRows is a table that a query makes for itself: groups, or values that SQLite
 // is to evaluate an expression for.
@@ -10,31 +14,35 @@ type madeRows struct {
 	value       func(column, row int) any
 }
 
-func (t *madeRows) BestIndex(info *vtab.IndexInfo) error {
-	info.EstimatedRows, info.EstimatedCost = int64(t.rows), float64(t.rows)
+// Plan knows one way: all rows.
+func (t *madeRows) Plan(p *lite.Plan) error {
+	p.Rows, p.Cost = int64(t.rows), float64(t.rows)
 	return nil
 }
 
-func (t *madeRows) Open() (vtab.Cursor, error) { return &madeCursor{table: t}, nil }
-func (t *madeRows) Disconnect() error          { return nil }
-func (t *madeRows) Destroy() error             { return nil }
+// Open begins nothing yet.
+func (t *madeRows) Open() lite.Cursor { return &madeCursor{table: t} }
 
 type madeCursor struct {
 	table *madeRows
 	at    int
 }
 
-func (c *madeCursor) Filter(int, string, []vtab.Value) error {
+func (c *madeCursor) Filter(int, []driver.Value) (bool, error) {
 	c.at = 0
-	return nil
+	return c.table.rows > 0, nil
 }
 
-func (c *madeCursor) Next() error {
+func (c *madeCursor) Next() (bool, error) {
 	c.at++
-	return nil
+	return c.at < c.table.rows, nil
 }
 
-func (c *madeCursor) Eof() bool                        { return c.at >= c.table.rows } //nolint:staticcheck // the interface's name
-func (c *madeCursor) Column(i int) (vtab.Value, error) { return c.table.value(i, c.at), nil }
-func (c *madeCursor) Rowid() (int64, error)            { return int64(c.at), nil }
-func (c *madeCursor) Close() error                     { return nil }
+func (c *madeCursor) Column(out lite.Out, i int) {
+	var a atom
+	a.set(c.table.value(i, c.at))
+	a.out(out)
+}
+
+func (c *madeCursor) Row() (int64, error) { return int64(c.at), nil }
+func (c *madeCursor) Close() error        { return nil }

@@ -38,6 +38,8 @@ type Conn struct {
 	db    uintptr // the sqlite3 handle
 	mutex uintptr // the handle's own, see unlock
 	pool  *sql.DB // that owns the connection; nil = none
+
+	modules []*module // kept for SQLite, which has the addresses of their functions
 }
 
 // URI names a file for SQLite; params are further query parameters.
