@@ -64,50 +64,54 @@ func (s *Source) Tables(ctx context.Context, filter connectors.TableFilter) ([]c
 	return tables, group.Wait()
 }
 
+// describe takes the columns from the first and the last documents. A document
+// that cannot be a row is left for Settle to refuse.
 func (s *Source) describe(ctx context.Context, t *connectors.Table) error {
-	if err := s.sample(ctx, t); err != nil {
+	look := newShape()
+	err := s.ends(ctx, query{table: *t, op: "look at", limit: sampleSize}, func(doc bson.Raw) error {
+		_ = look.add(doc)
+		return nil
+	})
+	if err != nil {
 		return err
 	}
+	*t, _ = look.describe(*t)
 	if t.View {
 		return nil
 	}
-	n, err := s.database.Collection(t.Name).EstimatedDocumentCount(ctx)
-	if err != nil {
-		return s.fail(ctx, "count the documents of", t.String(), err)
-	}
-	t.RowEstimate = n
-	var stats struct{ Size bson.RawValue }
+	var stats struct{ Count, Size bson.RawValue }
 	if s.database.RunCommand(ctx, bson.D{{Key: "collStats", Value: t.Name}}).Decode(&stats) == nil {
 		if size, ok := stats.Size.AsInt64OK(); ok {
 			t.Bytes = size
 		}
 	}
+	if t.RowEstimate = look.rows; look.rows >= sampleSize {
+		// Some servers count documents one by one when they are asked to count; these tell here what they guess.
+		if n, _ := stats.Count.AsInt64OK(); n >= look.rows {
+			t.RowEstimate = n
+		} else if t.RowEstimate, err = s.database.Collection(t.Name).EstimatedDocumentCount(ctx); err != nil {
+			return s.fail(ctx, "count the documents of", t.String(), err)
+		}
+	}
 	return s.indexes(ctx, t)
 }
 
-// sample takes the columns from the oldest and the newest documents. A document
-// that cannot be a row is left for Settle to refuse.
-func (s *Source) sample(ctx context.Context, t *connectors.Table) error {
-	look := newShape()
-	visit := func(doc bson.Raw) error {
-		_ = look.add(doc)
-		return nil
-	}
-	q := query{table: *t, op: "look at", limit: sampleSize}
-	if len(t.PrimaryKey) > 0 {
-		q.sort = byID
-	}
-	err := s.scan(ctx, q, visit)
-	if err == nil && len(t.PrimaryKey) > 0 && look.rows == sampleSize {
-		q.sort = bson.D{{Key: "_id", Value: -1}}
-		err = s.scan(ctx, q, visit)
-	}
-	if err != nil {
+// ends gives the first and the last documents as the server keeps them, which costs it no search and no sorting; those of
+// a server that has no order of its own are the first ones. A query gives one of views.
+func (s *Source) ends(ctx context.Context, q query, visit func(bson.Raw) error) error {
+	var seen int64
+	err := s.scan(ctx, q, func(doc bson.Raw) error {
+		seen++
+		return visit(doc)
+	})
+	if err != nil || seen < q.limit || len(q.table.PrimaryKey) == 0 {
 		return err
 	}
-	described, _ := look.describe(*t)
-	*t = described
-	return nil
+	q.sort = bson.D{{Key: "$natural", Value: -1}}
+	if err = s.scan(ctx, q, visit); refused(err) {
+		return nil
+	}
+	return err
 }
 
 // indexes finds the fields by which ranges are found quickly: those that lead an

@@ -149,29 +149,19 @@ func (s *Source) Settle(ctx context.Context, table connectors.Table) (connectors
 // sampleEnd is how many documents of each end of a collection a sample has.
 const sampleEnd = 500
 
-// Sample looks at the first and the last documents as the server keeps them, which
-// costs it no search and no sorting. What is known is kept, since a field that a few
-// documents have need not be among them.
+// Sample looks at the ends of a collection. What is known is kept, since a field that
+// a few documents have need not be among them.
 func (s *Source) Sample(ctx context.Context, table connectors.Table, known []connectors.Column) (connectors.Table, bool, error) {
 	if len(table.PrimaryKey) == 0 { // a view, or a time series
 		return table, false, nil
 	}
 	look := newShape()
-	visit := func(doc bson.Raw) error { return look.add(doc) }
-	for _, sort := range []bson.D{nil, {{Key: "$natural", Value: -1}}} {
-		err := s.scan(ctx, query{table: table, op: "look at the ends of", limit: sampleEnd, sort: sort}, visit)
-		switch {
-		case err == nil:
-		case ctx.Err() == nil && isDocumentError(err):
-			return table, false, nil // a look at all says it in full
-		case sort != nil && refused(err):
-			// A server that has no order of its own: the reads, which are exact, say what the first documents do not.
-		default:
-			return table, false, err
-		}
-		if look.rows < sampleEnd {
-			break
-		}
+	err := s.ends(ctx, query{table: table, op: "look at the ends of", limit: sampleEnd}, func(doc bson.Raw) error { return look.add(doc) })
+	if ctx.Err() == nil && isDocumentError(err) {
+		return table, false, nil // a look at all says it in full
+	}
+	if err != nil {
+		return table, false, err
 	}
 	sampled, notes := look.describe(table)
 	if look.rows == 0 || len(sampled.PrimaryKey) == 0 || !ordered(sampled.Columns[0]) {
