@@ -35,6 +35,14 @@ func (s *Source) Read(ctx context.Context, req connectors.ReadRequest, emit func
 		decode := make([]decoder, len(req.Columns))
 		for i, col := range req.Columns {
 			decode[i] = newDecoder(col.Type, b.Builders[i])
+			if req.Exact {
+				decode[i] = r.exactly(decode[i], col, req.Table.PrimaryKey)
+			}
+		}
+		if req.Exact {
+			if err := r.outside(ctx, c, req); err != nil {
+				return err
+			}
 		}
 		err = c.Scan(ctx, sql, args, func(row *lite.Row) error {
 			size := 0
@@ -62,7 +70,14 @@ func (r *relation) contradiction(op string, req connectors.ReadRequest, i int, r
 	}
 	col := req.Columns[i]
 	reason := misfit{fmt.Errorf("%s%s is not %s", row.Value(i).Brief(), where, col.Type)}
-	return &connectors.Error{Kind: connectors.KindType, Op: op, Object: req.Table.String() + "." + col.Name, Err: reason, Hint: "run it again: the types are then settled anew by what the column holds"}
+	return &connectors.Error{Kind: connectors.KindType, Op: op, Object: req.Table.String() + "." + col.Name, Err: reason, Hint: settleAnew}
+}
+
+const settleAnew = "run it again: the types are then settled anew by what the column holds"
+
+// contradicts is the error for a column's value that is not of its type.
+func contradicts(op, object string, v lite.Value, t connectors.Type) error {
+	return &connectors.Error{Kind: connectors.KindType, Op: op, Object: object, Err: misfit{fmt.Errorf("%s is not %s", v.Brief(), t)}, Hint: settleAnew}
 }
 
 // misfit is a value that is not of its column's type.
@@ -97,10 +112,13 @@ func (s *Source) Max(ctx context.Context, table connectors.Table, column string)
 			if err != nil {
 				return err
 			}
-			ts, _, ok := timestampOf(lite.ValueOf(last))
+			if last == nil {
+				return nil
+			}
+			v := lite.ValueOf(last)
+			ts, _, ok := timestampOf(v)
 			if !ok {
-				sql = "SELECT max(arus_ts(" + name + "))" + from
-				break
+				return contradicts(op, object, v, col.Type)
 			}
 			sql = "SELECT max(arus_ts(" + name + "))" + from + " WHERE " + name + " >= '" + day(ts, -2) + "'"
 		case connectors.Text, connectors.Enum:
@@ -123,7 +141,7 @@ func (s *Source) Max(ctx context.Context, table connectors.Table, column string)
 		}
 		bound, err = boundOf(col, lite.ValueOf(v))
 		if err != nil {
-			return &connectors.Error{Kind: connectors.KindType, Op: op, Object: object, Err: err, Hint: "run it again: the types are then settled anew"}
+			return contradicts(op, object, lite.ValueOf(v), col.Type)
 		}
 		return nil
 	})
@@ -140,7 +158,7 @@ func boundOf(col connectors.Column, v lite.Value) (connectors.Bound, error) {
 	})
 	defer b.Release()
 	if _, ok := newDecoder(col.Type, b.Builders[0])(v); !ok {
-		return bound, misfit{fmt.Errorf("%s is not %s", v.Brief(), col.Type)}
+		return bound, errValue
 	}
 	return bound, errors.Join(b.EndRow(0), b.Flush())
 }
@@ -189,7 +207,7 @@ func selectRows(r *relation, req connectors.ReadRequest) (string, []dbdriver.Val
 			if !ok {
 				return "", nil, invalid(fmt.Errorf("there is no column %s to read by", one.Column))
 			}
-			where, values, err := condition(col, one)
+			where, values, err := condition(col, one, req.Exact)
 			if err != nil {
 				return "", nil, invalid(err)
 			}
@@ -261,8 +279,8 @@ func orderKey(c connectors.Column) string {
 }
 
 // condition is the WHERE of a window, with the bounds in the forms the column
-// is stored in.
-func condition(c connectors.Column, w connectors.Window) (string, []dbdriver.Value, error) {
+// is stored in. An exact one admits what has no place between them too.
+func condition(c connectors.Column, w connectors.Window, exact bool) (string, []dbdriver.Value, error) {
 	var terms []string
 	var args []dbdriver.Value
 	name := ident(c.Name)
@@ -302,6 +320,11 @@ func condition(c connectors.Column, w connectors.Window) (string, []dbdriver.Val
 					terms = append(terms, name+" < '"+day(ts, 3)+"'")
 				}
 			}
+			if exact {
+				terms, args = append(terms, "("+compare+" "+op+" ? OR "+compare+" IS NULL AND "+name+" IS NOT NULL)"), append(args, v)
+				break
+			}
+			terms, args = append(terms, compare+" "+op+" ?"), append(args, v)
 		case connectors.UUID:
 			u, ok := uuidOf(lite.Value{Class: lite.Text, Text: b.Text})
 			if !ok {
@@ -312,7 +335,9 @@ func condition(c connectors.Column, w connectors.Window) (string, []dbdriver.Val
 		default:
 			err = fmt.Errorf("a %s cannot bound a read", c.Type)
 		}
-		terms, args = append(terms, compare+" "+op+" ?"), append(args, v)
+		if c.Type.Kind != connectors.Timestamp && c.Type.Kind != connectors.TimestampTZ {
+			terms, args = append(terms, compare+" "+op+" ?"), append(args, v)
+		}
 		if err != nil {
 			return fmt.Errorf("the bound %q of column %s is not %s: run a full refresh", b.Text, c.Name, c.Type)
 		}

@@ -23,45 +23,60 @@ func (s *Source) Settle(ctx context.Context, table connectors.Table) (connectors
 		if err != nil {
 			return err
 		}
-		table, err = settle(ctx, c, r, table)
-		return err
+		l := newLook(r, table)
+		if len(l.found) > 0 {
+			if err := c.Scan(ctx, l.query(), nil, func(row *lite.Row) error {
+				l.add(row)
+				return nil
+			}); err != nil {
+				return err
+			}
+		}
+		table = l.settled()
+		return nil
 	})
 	return table, err
 }
 
-func settle(ctx context.Context, c *lite.Conn, r *relation, table connectors.Table) (connectors.Table, error) {
-	var looked []*evidence
-	var exprs []string
-	columns := slices.Clone(table.Columns)
-	for i, col := range columns {
-		expr := inspect(r, col)
-		if expr == "" {
-			continue
+// look is what is found out about a table's values.
+type look struct {
+	table connectors.Table
+	found []*evidence
+	exprs []string
+}
+
+func newLook(r *relation, table connectors.Table) *look {
+	l := &look{table: table}
+	for i, col := range table.Columns {
+		if expr := inspect(r, col); expr != "" {
+			e := &evidence{at: i, column: col, fits: true, numbers: true, utf8: true, booleans: true, uuids: true, json: true}
+			l.found, l.exprs = append(l.found, e), append(l.exprs, expr)
 		}
-		e := &evidence{at: i, column: col, fits: true, numbers: true, utf8: true, booleans: true, uuids: true, json: true}
-		looked, exprs = append(looked, e), append(exprs, expr)
 	}
-	if len(looked) == 0 {
-		return table, nil
+	return l
+}
+
+func (l *look) query() string {
+	return "SELECT " + strings.Join(l.exprs, ", ") + " FROM " + qualified(l.table.TableRef)
+}
+
+func (l *look) add(row *lite.Row) {
+	for i, e := range l.found {
+		e.add(row.Value(i))
 	}
-	sql := "SELECT " + strings.Join(exprs, ", ") + " FROM " + qualified(table.TableRef)
-	err := c.Scan(ctx, sql, nil, func(row *lite.Row) error {
-		for i, e := range looked {
-			e.add(row.Value(i))
-		}
-		return nil
-	})
-	if err != nil {
-		return table, err
-	}
-	for _, e := range looked {
-		columns[e.at].Type = e.decide()
+}
+
+// settled is the table with the types that hold what was found.
+func (l *look) settled() connectors.Table {
+	table := l.table
+	table.Columns = slices.Clone(table.Columns)
+	for _, e := range l.found {
+		table.Columns[e.at].Type = e.decide()
 		if e.nulls > 0 && slices.Contains(table.PrimaryKey, e.column.Name) {
 			table.PrimaryKey = nil
 		}
 	}
-	table.Columns = columns
-	return table, nil
+	return table
 }
 
 // inspect is the expression whose values tell a column's type, "" where SQLite
@@ -85,7 +100,7 @@ func inspect(r *relation, col connectors.Column) string {
 	case col.Type.Kind == connectors.Bytes:
 		return "CASE WHEN typeof(" + name + ") = 'blob' THEN x'' ELSE " + name + " END"
 	}
-	return "+" + name
+	return name
 }
 
 // evidence is what a scan finds in one column.
