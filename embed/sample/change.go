@@ -106,21 +106,22 @@ type changer struct {
 func (c *changer) now() int64 { return c.at + second*int64(max(0, c.rng.IntN(5)-2)) }
 
 // ids is a table's ids, in order.
-func (c *changer) ids(ctx context.Context, query string) ([]int, error) {
-	rows, err := c.tx.QueryContext(ctx, query)
+// numbers is the one column of a query.
+func numbers[T int | int64](ctx context.Context, tx *sql.Tx, query string) ([]T, error) {
+	rows, err := tx.QueryContext(ctx, query)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	var ids []int
+	var list []T
 	for rows.Next() {
-		var id int
-		if err := rows.Scan(&id); err != nil {
+		var n T
+		if err := rows.Scan(&n); err != nil {
 			return nil, err
 		}
-		ids = append(ids, id)
+		list = append(list, n)
 	}
-	return ids, rows.Err()
+	return list, rows.Err()
 }
 
 func (c *changer) next(ctx context.Context, table string) (id int, err error) {
@@ -132,7 +133,7 @@ func (c *changer) next(ctx context.Context, table string) (id int, err error) {
 // update and soft-deletes the rest. About one row in a hundred changes and one
 // in five hundred goes, but at least three and one.
 func (c *changer) touch(ctx context.Context, table string, update func(ctx context.Context, id int, at string) error) error {
-	ids, err := c.ids(ctx, "SELECT id FROM "+table+" WHERE deleted_at IS NULL ORDER BY id")
+	ids, err := numbers[int](ctx, c.tx, "SELECT id FROM "+table+" WHERE deleted_at IS NULL ORDER BY id")
 	if err != nil {
 		return err
 	}
@@ -219,10 +220,7 @@ func (c *changer) products(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cents, err := c.ids(ctx, "SELECT CAST(round(price * 100) AS INTEGER) FROM products ORDER BY id")
-	for _, p := range cents {
-		c.prices = append(c.prices, int64(p))
-	}
+	c.prices, err = numbers[int64](ctx, c.tx, "SELECT CAST(round(price * 100) AS INTEGER) FROM products ORDER BY id")
 	return err
 }
 
