@@ -7,8 +7,8 @@ import (
 	"math/bits"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress/zstd"
 	"github.com/parquet-go/parquet-go/encoding/delta"
 	"github.com/parquet-go/parquet-go/encoding/plain"
 	"github.com/parquet-go/parquet-go/encoding/rle"
@@ -18,7 +18,7 @@ import (
 
 // encoder is the room in which pages are encoded. One goroutine uses it at a time.
 type encoder struct {
-	codec  *zstd.Codec
+	zstd   *zstd.Encoder
 	raw    []byte
 	packed []byte
 	levels []byte
@@ -33,10 +33,16 @@ type encoder struct {
 	plain  plain.Encoding
 }
 
-func newEncoder(codec *zstd.Codec) *encoder {
-	e := &encoder{codec: codec, level: rle.Encoding{BitWidth: 1}}
+// windowBytes is as far back as compression looks: what it looks through stays in memory. Only dictionaries and long values
+// are longer than the one block in which a page is compressed.
+const windowBytes = 2 * dictBytes
+
+func newEncoder() (*encoder, error) {
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(windowBytes),
+		zstd.WithLowerEncoderMem(true), zstd.WithZeroFrames(true), zstd.WithEncoderCRC(false))
+	e := &encoder{zstd: z, level: rle.Encoding{BitWidth: 1}}
 	e.thrift = thrift.NewEncoder(new(thrift.CompactProtocol).NewWriter(&e.head))
-	return e
+	return e, err
 }
 
 // keep lets go of room that long values took.
@@ -78,10 +84,7 @@ func (l *leaf) page(e *encoder) error {
 	if l.stored > 0 {
 		l.stored--
 	} else if len(e.raw) > 0 {
-		var err error
-		if e.packed, err = e.codec.Encode(e.packed, e.raw); err != nil {
-			return err
-		}
+		e.packed = e.zstd.EncodeAll(e.raw, e.packed[:0])
 		if len(e.packed) < len(e.raw)*9/10 {
 			body, compressed = e.packed, true
 		} else if len(e.raw) > 1<<10 {
@@ -183,9 +186,7 @@ func (l *leaf) finish(e *encoder) error {
 	if err != nil {
 		return err
 	}
-	if e.packed, err = e.codec.Encode(e.packed, e.raw); err != nil {
-		return err
-	}
+	e.packed = e.zstd.EncodeAll(e.raw, e.packed[:0])
 	header := format.PageHeader{
 		Type: format.DictionaryPage, UncompressedPageSize: int32(len(e.raw)), CompressedPageSize: int32(len(e.packed)),
 		DictionaryPageHeader: thrift.New(format.DictionaryPageHeader{NumValues: int32(l.dict.len()), Encoding: format.Plain}),

@@ -14,7 +14,6 @@ import (
 	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/parquet-go/parquet-go/compress/zstd"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 )
@@ -91,9 +90,12 @@ func (w *Writer) Reset(out io.Writer) {
 func (w *Writer) start(arrays []arrow.Array, order []int32) error {
 	w.started = true
 	if w.leaves == nil {
-		codec := &zstd.Codec{Level: zstd.SpeedFastest}
 		for range min(runtime.GOMAXPROCS(0), max(1, len(w.columns))) {
-			w.encoders = append(w.encoders, newEncoder(codec))
+			e, err := newEncoder()
+			if err != nil {
+				return err
+			}
+			w.encoders = append(w.encoders, e)
 		}
 		for _, c := range w.columns {
 			l, err := newLeaf(c, len(w.columns))
