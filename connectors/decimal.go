@@ -88,7 +88,7 @@ func slowDecimal128(s string, precision, scale int) (decimal128.Num, error) {
 	if err != nil {
 		return decimal128.Num{}, err
 	}
-	return decimal128.FromBigInt(v), nil
+	return Decimal128Of(v), nil
 }
 
 // ParseDecimal256 is ParseDecimal128 for up to 76 digits.
@@ -100,7 +100,7 @@ func ParseDecimal256[T ~string | ~[]byte](s T, precision, scale int) (decimal256
 	if err != nil {
 		return decimal256.Num{}, err
 	}
-	return decimal256.FromBigInt(v), nil
+	return Decimal256Of(v), nil
 }
 
 // scaledInt reads a decimal text as an integer of 10^-scale units, exactly.
@@ -182,7 +182,7 @@ func AppendDecimal128(dst []byte, n decimal128.Num, scale int) []byte {
 		return appendScaled(dst, strconv.AppendUint(buf[:0], n.LowBits(), 10), scale)
 	}
 	var buf [40]byte
-	return appendScaled(dst, n.BigInt().Append(buf[:0], 10), scale)
+	return appendScaled(dst, BigOf128(n).Append(buf[:0], 10), scale)
 }
 
 // AppendDecimal256 is AppendDecimal128 for the wide form.
@@ -190,7 +190,7 @@ func AppendDecimal256(dst []byte, n decimal256.Num, scale int) []byte {
 	if n == DecimalNaN256 {
 		return append(dst, "NaN"...)
 	}
-	v := n.BigInt()
+	v := BigOf256(n)
 	if v.Sign() < 0 {
 		dst = append(dst, '-')
 		v.Neg(v)

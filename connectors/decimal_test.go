@@ -64,12 +64,12 @@ func checkDecimal(t *testing.T, s string, precision, scale int) {
 		n, err := ParseDecimal128(s, precision, scale)
 		text := AppendDecimal128(nil, n, scale)
 		again, _ := ParseDecimal128(text, precision, scale)
-		verify("128", n.BigInt(), text, again, again == n, err)
+		verify("128", BigOf128(n), text, again, again == n, err)
 	}
 	n, err := ParseDecimal256(s, precision, scale)
 	text := AppendDecimal256(nil, n, scale)
 	again, _ := ParseDecimal256(text, precision, scale)
-	verify("256", n.BigInt(), text, again, again == n, err)
+	verify("256", BigOf256(n), text, again, again == n, err)
 }
 
 // forms is every precision and scale at an edge of the Arrow forms or of the parsers.

@@ -263,7 +263,7 @@ func constantKernel(n *node) kernel {
 		if !v.IsFinite() {
 			return nil
 		}
-		one.d = []decimal128.Num{decimal128.FromBigInt(v.Rescale(n.typ.Scale).Coefficient())}
+		one.d = []decimal128.Num{connectors.Decimal128Of(v.Rescale(n.typ.Scale).Coefficient())}
 	default:
 		return nil
 	}

@@ -135,7 +135,7 @@ func roundKernel(from typ, to connectors.Type, digits int) builder {
 					out.d[i] = v
 					continue
 				}
-				q, r := v.Div(divisor)
+				q, r := connectors.QuoRem128(v, divisor)
 				switch c := r.Abs().Cmp(half); {
 				case c > 0, c == 0 && q.LowBits()&1 == 1:
 					q = q.Add(decimal128.FromI64(int64(v.Sign())))

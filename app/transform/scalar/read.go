@@ -11,7 +11,6 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/decimal128"
-	"github.com/apache/arrow-go/v18/arrow/decimal256"
 
 	"arus/connectors"
 )
@@ -59,7 +58,7 @@ func reader(t connectors.Type, arr arrow.Array) func(i int) (any, error) {
 	case *array.Decimal256:
 		return func(i int) (any, error) {
 			if v := a.Value(i); v != connectors.DecimalNaN256 {
-				return NewDecimal(v.BigInt(), t.Scale), nil
+				return NewDecimal(connectors.BigOf256(v), t.Scale), nil
 			}
 			return nan, nil
 		}
@@ -95,7 +94,7 @@ func OfDecimal128(v decimal128.Num, scale int) *Decimal {
 	if v == connectors.DecimalNaN128 {
 		return nan
 	}
-	return NewDecimal(v.BigInt(), scale)
+	return NewDecimal(connectors.BigOf128(v), scale)
 }
 
 // ElemType is the type that the elements of an array value have.
@@ -196,7 +195,7 @@ func appender(builder array.Builder, t connectors.Type) func(v any) error {
 				b.Append(connectors.DecimalNaN128)
 				return nil
 			}
-			b.Append(decimal128.FromBigInt(d.coef))
+			b.Append(connectors.Decimal128Of(d.coef))
 			return nil
 		}
 	case *array.Decimal256Builder:
@@ -209,7 +208,7 @@ func appender(builder array.Builder, t connectors.Type) func(v any) error {
 				b.Append(connectors.DecimalNaN256)
 				return nil
 			}
-			b.Append(decimal256.FromBigInt(d.coef))
+			b.Append(connectors.Decimal256Of(d.coef))
 			return nil
 		}
 	case *array.BinaryBuilder:
