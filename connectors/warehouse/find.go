@@ -48,7 +48,7 @@ type found struct {
 // which is not hidden has. A part is read only when its bounds and its filter
 // admit one of the keys; lo and hi are the least and the greatest of them.
 func (x *txn) find(ctx context.Context, set *keySet, lo, hi []byte, parts []*part, hit func(found) error) error {
-	if len(set.keys) == 0 {
+	if set.n == 0 {
 		return nil
 	}
 	v := x.reading()
@@ -62,10 +62,8 @@ func (x *txn) find(ctx context.Context, set *keySet, lo, hi []byte, parts []*par
 			return err
 		}
 		maybe := false
-		for _, k := range set.keys {
-			if maybe = filter.has(k); maybe {
-				break
-			}
+		for i := 0; i < set.n && !maybe; i++ {
+			maybe = filter.has(set.key(i))
 		}
 		if !maybe {
 			continue

@@ -9,15 +9,54 @@ import (
 // is made when it is first needed: rows that come in the order of their keys
 // need none.
 type keySet struct {
-	keys    []rowKey
+	// The keys by pages, which stay where they are: their first halves, as long as
+	// nothing but zeros follows in any, else all of them.
+	halves  []*[keyPage]uint64
+	wholes  []*[keyPage]rowKey
+	n       int
 	slots   []uint32 // number + 1; as many as a power of two
 	indexed int      // how many keys the slots have
 }
 
-func (s *keySet) add(k rowKey) { s.keys = append(s.keys, k) }
+const keyPage = 1 << 13
+
+// key gives a key by its number.
+func (s *keySet) key(i int) (k rowKey) {
+	if s.wholes != nil {
+		return s.wholes[i/keyPage][i%keyPage]
+	}
+	binary.LittleEndian.PutUint64(k[:], s.halves[i/keyPage][i%keyPage])
+	return k
+}
+
+func (s *keySet) add(k rowKey) {
+	if s.wholes == nil && binary.LittleEndian.Uint64(k[8:]) != 0 {
+		s.wholes = make([]*[keyPage]rowKey, 0, len(s.halves)+1)
+		for i := range s.n {
+			if i%keyPage == 0 {
+				s.wholes = append(s.wholes, new([keyPage]rowKey))
+			}
+			binary.LittleEndian.PutUint64(s.wholes[i/keyPage][i%keyPage][:], s.halves[i/keyPage][i%keyPage])
+		}
+		s.halves = nil
+	}
+	page, at := s.n/keyPage, s.n%keyPage
+	s.n++
+	if s.wholes != nil {
+		if page == len(s.wholes) {
+			s.wholes = append(s.wholes, new([keyPage]rowKey))
+		}
+		s.wholes[page][at] = k
+		return
+	}
+	if page == len(s.halves) {
+		s.halves = append(s.halves, new([keyPage]uint64))
+	}
+	s.halves[page][at] = binary.LittleEndian.Uint64(k[:])
+}
 
 // reset empties the set.
-func (s *keySet) reset() { s.keys, s.slots, s.indexed = s.keys[:0], nil, 0 }
+func (s *keySet) reset() { s.n, s.slots, s.indexed = 0, nil, 0 }
 
 // find gives the number of a key, the last one if it was added more than once.
 func (s *keySet) find(k rowKey) (int, bool) {
@@ -28,7 +67,7 @@ func (s *keySet) find(k rowKey) (int, bool) {
 		if n == 0 {
 			return 0, false
 		}
-		if s.keys[n-1] == k {
+		if s.key(int(n-1)) == k {
 			return int(n - 1), true
 		}
 	}
@@ -42,22 +81,20 @@ func (s *keySet) has(k rowKey) bool {
 // put adds a key; earlier is the number it had, -1 for a new key.
 func (s *keySet) put(k rowKey) (earlier int) {
 	s.index()
-	s.keys = append(s.keys, k)
-	if len(s.slots) < 2*len(s.keys) {
-		s.keys = s.keys[:len(s.keys)-1]
-		s.grow(len(s.keys) + 1)
-		s.keys = append(s.keys, k)
+	if len(s.slots) < 2*(s.n+1) {
+		s.grow(s.n + 1)
 	}
+	s.add(k)
 	s.indexed++
-	return s.insert(len(s.keys) - 1)
+	return s.insert(s.n - 1)
 }
 
 // index brings the slots up to date.
 func (s *keySet) index() {
-	if len(s.slots) < 2*len(s.keys) || s.slots == nil {
-		s.grow(len(s.keys))
+	if len(s.slots) < 2*s.n || s.slots == nil {
+		s.grow(s.n)
 	}
-	for ; s.indexed < len(s.keys); s.indexed++ {
+	for ; s.indexed < s.n; s.indexed++ {
 		s.insert(s.indexed)
 	}
 }
@@ -68,17 +105,17 @@ func (s *keySet) grow(keys int) {
 		size *= 2
 	}
 	s.slots, s.indexed = make([]uint32, size), 0
-	for ; s.indexed < len(s.keys); s.indexed++ {
+	for ; s.indexed < s.n; s.indexed++ {
 		s.insert(s.indexed)
 	}
 }
 
 func (s *keySet) insert(i int) (earlier int) {
-	k := s.keys[i]
+	k := s.key(i)
 	mask := uint64(len(s.slots) - 1)
 	at := k.hash() & mask
 	for ; s.slots[at] != 0; at = (at + 1) & mask {
-		if n := int(s.slots[at] - 1); s.keys[n] == k {
+		if n := int(s.slots[at] - 1); s.key(n) == k {
 			s.slots[at] = uint32(i + 1)
 			return n
 		}
@@ -96,10 +133,10 @@ const (
 	bloomProbes = 6
 )
 
-func newBloom(keys []rowKey) bloom {
-	b := make(bloom, max(8, (len(keys)*bloomBits+7)/8))
-	for _, k := range keys {
-		b.each(k, func(at uint64) bool {
+func newBloom(keys *keySet) bloom {
+	b := make(bloom, max(8, (keys.n*bloomBits+7)/8))
+	for i := range keys.n {
+		b.each(keys.key(i), func(at uint64) bool {
 			b[at/8] |= 1 << (at % 8)
 			return true
 		})

@@ -395,7 +395,9 @@ func (l *load) checkKeys(ctx context.Context, arrays []arrow.Array, rows int) er
 		}
 	}
 	if l.txn.layout.isFact() {
-		l.wait.keys = append(l.wait.keys, set.keys...)
+		for i := range set.n {
+			l.wait.add(set.key(i))
+		}
 	}
 	return l.txn.find(ctx, &set, lo, hi, l.txn.parts, func(found) error { return l.parts.errTwice() })
 }
@@ -424,7 +426,7 @@ func (l *load) writeLive(ctx context.Context, arrays []arrow.Array, rows int) er
 	if l.live += int64(rows); l.live >= maxLiveRows {
 		l.bulk = true
 	}
-	if l.bulk || len(l.wait.keys) >= 4*maxLiveRows {
+	if l.bulk || l.wait.n >= 4*maxLiveRows {
 		return l.hideWaiting(ctx)
 	}
 	return nil
@@ -442,7 +444,7 @@ func (l *load) waitFor(key []byte) {
 
 // hideWaiting hides the rows of the files that live ones replace.
 func (l *load) hideWaiting(ctx context.Context) error {
-	if len(l.wait.keys) == 0 || l.txn.layout.isFact() {
+	if l.wait.n == 0 || l.txn.layout.isFact() {
 		return nil
 	}
 	err := l.txn.find(ctx, &l.wait, l.lo, l.hi, l.txn.parts, func(f found) error {

@@ -51,6 +51,7 @@ type partWriter struct {
 	set  keySet
 	hash bool   // keys came out of order: the set is asked for every row
 	last []byte // the key of the row before
+	runs keyRuns
 
 	// Of a fact table's rows: when they arrived, and their times.
 	order []int64
@@ -87,7 +88,7 @@ func (w *partWriter) start() error {
 	}
 	w.out, w.seg = f, w.used
 	w.set.reset()
-	w.hash, w.last = false, w.last[:0]
+	w.hash, w.last, w.runs = false, w.last[:0], keyRuns{}
 	w.order, w.times = w.order[:0], w.times[:0]
 	return nil
 }
@@ -154,7 +155,7 @@ func (w *partWriter) keys(arrays []arrow.Array, from, n int, arrived []int64) er
 	if err != nil {
 		return err
 	}
-	base := len(w.set.keys)
+	base := w.set.n
 	var buf []byte
 	for i := from; i < from+n; i++ {
 		buf = order(buf[:0], i)
@@ -169,7 +170,7 @@ func (w *partWriter) keys(arrays []arrow.Array, from, n int, arrived []int64) er
 			w.order = append(w.order, arrived[i])
 		}
 		k := w.layout.keyer.key(buf)
-		if !w.hash && row > 0 && bytes.Compare(buf, w.last) <= 0 {
+		if !w.hash && !w.runs.follows(buf, w.last) {
 			w.hash = true
 		}
 		w.last = append(w.last[:0], buf...)
@@ -187,6 +188,43 @@ func (w *partWriter) keys(arrays []arrow.Array, from, n int, arrived []int64) er
 		return w.noteTimes(arrays[0], from, n)
 	}
 	return nil
+}
+
+// keyRuns are stretches of rows in the order of their keys that have no key in
+// common. A server that reads a table from somewhere in its middle on gives two.
+type keyRuns struct {
+	ended [][2][]byte // the least and the greatest key of each
+	first []byte      // of the open one
+	below []byte      // its keys are less than this; nil = there is no bound
+}
+
+// maxKeyRuns is how many stretches are worth knowing.
+const maxKeyRuns = 8
+
+// follows says whether a key is none of those before it, as far as that shows: last
+// is the one before it.
+func (r *keyRuns) follows(key, last []byte) bool {
+	switch {
+	case r.first == nil:
+		r.first = bytes.Clone(key)
+		return true
+	case bytes.Compare(key, last) > 0:
+		return r.below == nil || bytes.Compare(key, r.below) < 0
+	case len(r.ended) == maxKeyRuns:
+		return false
+	}
+	r.ended = append(r.ended, [2][]byte{r.first, bytes.Clone(last)})
+	r.first, r.below = bytes.Clone(key), nil
+	for _, run := range r.ended {
+		switch {
+		case bytes.Compare(key, run[1]) > 0:
+		case bytes.Compare(key, run[0]) >= 0:
+			return false
+		case r.below == nil || bytes.Compare(run[0], r.below) < 0:
+			r.below = run[0]
+		}
+	}
+	return true
 }
 
 // twice hides one of two rows of a key: the one that arrived earlier.
@@ -233,7 +271,7 @@ func (w *partWriter) finish(ctx context.Context) error {
 		return err
 	}
 	if w.part.info = info; !w.layout.hidden() {
-		w.part.keys = newBloom(w.set.keys)
+		w.part.keys = newBloom(&w.set)
 	}
 	return w.done(ctx, w.part, w)
 }

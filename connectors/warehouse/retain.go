@@ -106,7 +106,7 @@ func (l *retainLoad) write(ctx context.Context, batch arrow.RecordBatch) error {
 			l.highest = append(l.highest[:0], l.key...)
 		}
 		l.set.add(l.txn.layout.keyer.key(l.key))
-		if len(l.set.keys) >= maxRetainKeys {
+		if l.set.n >= maxRetainKeys {
 			if err := l.lookup(ctx); err != nil {
 				return err
 			}
@@ -117,7 +117,7 @@ func (l *retainLoad) write(ctx context.Context, batch arrow.RecordBatch) error {
 
 // lookup finds the rows of the keys that came.
 func (l *retainLoad) lookup(ctx context.Context) error {
-	if len(l.set.keys) == 0 {
+	if l.set.n == 0 {
 		return nil
 	}
 	err := l.txn.find(ctx, &l.set, l.lowest, l.highest, l.txn.parts, func(f found) error {

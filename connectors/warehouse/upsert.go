@@ -102,7 +102,7 @@ func (x *txn) hits(ctx context.Context, rows int, keyOf orderer) (*keySet, []fou
 	if len(x.parts) == 0 || x.layout.hidden() {
 		return nil, nil, nil
 	}
-	set := &keySet{keys: make([]rowKey, 0, rows)}
+	set := &keySet{}
 	var key, lo, hi []byte
 	for i := range rows {
 		key = keyOf(key[:0], i)
@@ -133,7 +133,7 @@ func (m *merger) lookup(ctx context.Context, keyOf orderer) (map[rowKey]archived
 	}
 	stored := make(map[rowKey]archivedRow, len(hits))
 	err = m.fetch(ctx, hits, m.layout.liveIDs(), func(f found, cells []cell) error {
-		stored[set.keys[f.key]] = archivedRow{f, m.layout.joinRow(nil, cells)}
+		stored[set.key(f.key)] = archivedRow{f, m.layout.joinRow(nil, cells)}
 		return nil
 	})
 	return stored, err
@@ -175,7 +175,7 @@ func (x *txn) replace(ctx context.Context, c change, keyOf orderer, w *rowWriter
 		var t driver.Value
 		hit := -1
 		if set != nil && len(hits) > 0 {
-			last, _ := set.find(set.keys[i])
+			last, _ := set.find(set.key(i))
 			hit = int(hitOf[last]) - 1
 		}
 		if x.layout.isFact() {
