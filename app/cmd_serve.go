@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"arus/app/engine"
 	"arus/app/model"
 	"arus/app/notify"
 	"arus/app/schedule"
@@ -71,6 +72,7 @@ func (env *environment) services(ctx context.Context, d *data) *sync.WaitGroup {
 	if settings, err := d.Settings(ctx); err == nil {
 		allowRuns(settings.MaxConcurrentRuns)
 	}
+	d.Pace = engine.NewPace(env.Now)
 	starter := &schedule.Scheduler{Control: d.Service, Log: d.log, Now: env.Now}
 	courier := &notify.Worker{Queue: d.Service, Sender: d.sender, Log: d.log, Now: env.Now}
 	d.Events.Observe(starter.Observe)

@@ -33,6 +33,7 @@ type Parts struct {
 	Overrides []model.SettingLayer // the settings' flags, environment and file, the strongest first
 	Sender    Sender               // of notifications; nil: none are tried
 	Python    *script.Runtime      // of transform scripts; nil: there are none
+	Pace      *engine.Pace         // of runs beside requests; nil: there are none
 	// Screen is asked before a query of the built-in warehouse runs, with who asks
 	// in the context; its error refuses the query. nil: none is refused.
 	Screen func(ctx context.Context, sql string) error
@@ -115,7 +116,7 @@ func (s *Service) Rescue(ctx context.Context) error {
 
 // engine makes the engine for one run.
 func (s *Service) engine(progress func(engine.Event)) *engine.Engine {
-	return &engine.Engine{State: state{s.Store}, Now: s.Now, Log: s.Log, Progress: progress}
+	return &engine.Engine{State: state{s.Store}, Now: s.Now, Log: s.Log, Progress: progress, Pace: s.Pace}
 }
 
 // state gives the engine the store in the words the engine declares.

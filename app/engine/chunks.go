@@ -264,7 +264,7 @@ func (l *chunkedLoad) run(ctx context.Context) (outcome, error) {
 		return outcome{}, l.stop(ctx, err)
 	}
 	c.report(PhaseCommit)
-	result, err := l.load.Commit(ctx)
+	result, err := c.commit(ctx, l.load)
 	if err != nil {
 		return outcome{}, err
 	}

@@ -234,6 +234,9 @@ func (c *tableCopy) settle(ctx context.Context) (connectors.Table, error) {
 	if !ok {
 		return c.table, nil
 	}
+	turn := c.turn(c.source)
+	turn.take(ctx)
+	defer turn.give()
 	c.sampled = false
 	if s, ok := c.source.(connectors.Sampler); ok && !c.misfit {
 		known, usable, err := c.known(ctx)
@@ -364,6 +367,9 @@ func (c *tableCopy) fixWindow(ctx context.Context) (*connectors.Bound, error) {
 // newest is the greatest value of the watermark and of the further columns; nil
 // when no row has any.
 func (c *tableCopy) newest(ctx context.Context) (*connectors.Bound, error) {
+	turn := c.turn(c.source)
+	turn.take(ctx)
+	defer turn.give()
 	var upper *connectors.Bound
 	for _, name := range append([]string{c.plan.watermark.Name}, c.alsoMoved()...) {
 		top, ok, err := c.source.Max(ctx, c.table, name)

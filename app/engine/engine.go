@@ -171,6 +171,7 @@ type Engine struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 	Progress func(Event) // may be nil; called from several goroutines
+	Pace     *Pace       // shared with who answers requests; nil: nobody does
 	// Wait and Random are the retries' clock and their random numbers in [0,1);
 	// nil = the real ones.
 	Wait   func(context.Context, time.Duration) error

@@ -92,7 +92,7 @@ func (f *flow) run(ctx context.Context) error {
 	}
 	c.report(PhaseCommit)
 	f.keepRaw()
-	result, err := f.load.Commit(ctx)
+	result, err := c.commit(ctx, f.load)
 	if err != nil {
 		return refused(err)
 	}
@@ -102,6 +102,14 @@ func (f *flow) run(ctx context.Context) error {
 		return c.miscounted(sent, result.Rows)
 	}
 	return nil
+}
+
+// commit makes a load last and visible.
+func (c *tableCopy) commit(ctx context.Context, load connectors.Load) (connectors.LoadResult, error) {
+	turn := c.turn(c.destination)
+	turn.take(ctx)
+	defer turn.give()
+	return load.Commit(ctx)
 }
 
 // beforeCommit refuses a load of which too many rows are dead letters. Those of
@@ -194,6 +202,9 @@ func (f *flow) deliver(ctx context.Context, p parcel) error {
 		}
 		return err
 	}
+	turn := f.copy.turn(f.copy.destination)
+	turn.take(ctx)
+	defer turn.give()
 	return f.write(ctx, p)
 }
 
@@ -201,6 +212,9 @@ func (f *flow) deliver(ctx context.Context, p parcel) error {
 func (f *flow) extract(ctx context.Context, r *connectors.KeyRange, queue chan<- arrow.RecordBatch) error {
 	c := f.copy
 	req := connectors.ReadRequest{Table: c.table, Columns: f.columns, Window: c.window, Range: r, Exact: c.sampled, Limits: f.limits}
+	turn := c.turn(c.source)
+	turn.take(ctx)
+	defer turn.give()
 	return c.source.Read(ctx, req, func(batch arrow.RecordBatch) error {
 		size := batchBytes(batch)
 		batch = f.take(batch)
@@ -209,6 +223,8 @@ func (f *flow) extract(ctx context.Context, r *connectors.KeyRange, queue chan<-
 		}
 		f.read += batch.NumRows()
 		c.advance(ctx, batch.NumRows(), size)
+		turn.give()
+		defer turn.take(ctx)
 		select {
 		case queue <- batch:
 			return nil
@@ -340,6 +356,9 @@ func (f *flow) sameWindow(ctx context.Context) (bool, error) {
 	}
 	found := newBoundary()
 	different := errors.New("different")
+	turn := c.turn(c.source)
+	turn.take(ctx)
+	defer turn.give()
 	err := c.source.Read(ctx, connectors.ReadRequest{Table: c.table, Columns: f.columns, Window: c.window, Exact: c.sampled, Limits: f.limits},
 		func(batch arrow.RecordBatch) error {
 			defer batch.Release()

@@ -82,6 +82,9 @@ func (c *tableCopy) countTarget(ctx context.Context) ([]model.QualityCheck, erro
 	if !replaced {
 		req.RunID = c.run.ID
 	}
+	turn := c.turn(c.destination)
+	turn.take(ctx)
+	defer turn.give()
 	counts, err := counter.Count(ctx, req)
 	if err != nil {
 		return nil, err

@@ -158,6 +158,7 @@ func (s *Server) closed(next http.Handler) http.Handler {
 func (s *Server) surround(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		started := s.Now()
+		s.Control.Pace.Ask()
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")

@@ -137,6 +137,9 @@ func (s *Source) with(ctx context.Context, op, object string, f func(*lite.Conn)
 	return s.fail(ctx, op, object, err)
 }
 
+// Local says that reading is this process's own work.
+func (s *Source) Local() {}
+
 // Close closes the idle connections.
 func (s *Source) Close() error {
 	s.mu.Lock()

@@ -75,6 +75,12 @@ func openDestination(cfg connectors.Config) (*Destination, error) {
 	return &Destination{newStorage(cfg.Database)}, nil
 }
 
+// Local says that reading is this process's own work.
+func (s *Source) Local() {}
+
+// Local says that loading is this process's own work.
+func (d *Destination) Local() {}
+
 // Close has nothing to close: files are open only while they are used.
 func (s *Source) Close() error { return nil }
 

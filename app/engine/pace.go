@@ -1,0 +1,212 @@
+package engine
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"arus/connectors"
+)
+
+// Pace lets the runs of a process that also answers requests leave a processor
+// to the answers. While nobody asks, nothing is held back. While somebody does,
+// no more pieces of work that keep a processor busy go on at a time than there
+// are processors, and while many ask, one less: an answer then finds a processor
+// instead of queueing behind everything that computes, which costs it ten
+// milliseconds for each of them and each step of its way. A run thus keeps its
+// share of all processors but one.
+//
+// A piece of work takes a place and gives it back whenever it waits. Whoever
+// waits for a place longer than patience goes on without one, so nothing stands
+// still because of a place.
+//
+// A nil Pace holds nothing back.
+type Pace struct {
+	now   func() time.Time
+	asked atomic.Int64 // when somebody last asked, Unix nanoseconds
+
+	mu      sync.Mutex
+	since   time.Time // the beginning of the stretch in which requests are counted
+	count   int       // requests in it
+	busy    time.Time // until then many ask
+	inside  int
+	waiting []chan struct{} // in their order
+	stats   PaceStats
+}
+
+// PaceStats count what a Pace did since its beginning.
+type PaceStats struct {
+	Pieces int64 // pieces of work
+	Waited int64 // of them: those that had to wait for a place
+	Forced int64 // of those: those that went on without one
+	Inside int   // places that are taken now
+}
+
+const (
+	// calm is how long after the last request nobody asks any more.
+	calm = time.Second
+	// many requests within a stretch are many for as long as two of them.
+	many        = 10
+	manyStretch = 500 * time.Millisecond
+	// patience is how long a piece of work waits for a place, lookAgain how often it
+	// looks whether somebody still asks.
+	patience  = 5 * time.Second
+	lookAgain = 50 * time.Millisecond
+)
+
+// NewPace returns a Pace by the clock.
+func NewPace(now func() time.Time) *Pace { return &Pace{now: now} }
+
+// Ask says that somebody waits for an answer.
+func (p *Pace) Ask() {
+	if p == nil {
+		return
+	}
+	now := p.now()
+	p.asked.Store(now.UnixNano())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if age := now.Sub(p.since); age < 0 || age >= manyStretch {
+		p.since, p.count = now, 0
+	}
+	if p.count++; p.count >= many {
+		p.busy = now.Add(2 * manyStretch)
+	}
+}
+
+// Stats gives the counts.
+func (p *Pace) Stats() PaceStats {
+	if p == nil {
+		return PaceStats{}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.stats
+	s.Inside = p.inside
+	return s
+}
+
+// isAsked says whether somebody waits for an answer now, or did a moment ago.
+func (p *Pace) isAsked() bool {
+	if p == nil {
+		return false
+	}
+	age := time.Duration(p.now().UnixNano() - p.asked.Load())
+	return age >= 0 && age < calm // the clock may have been set back
+}
+
+// Breathe lets whoever is ready to go on do so. It is for work that cannot tell
+// its waiting from its computing, between two small parts of it.
+func (p *Pace) Breathe() {
+	if p.isAsked() {
+		runtime.Gosched()
+	}
+}
+
+// full says whether there is no place. The caller holds the lock.
+func (p *Pace) full() bool {
+	if !p.isAsked() {
+		return false
+	}
+	places := runtime.GOMAXPROCS(0)
+	if p.now().Before(p.busy) {
+		places--
+	}
+	return p.inside >= max(1, places)
+}
+
+// enter takes a place. It waits until there is one, until ctx ends or for as
+// long as its patience lasts, and takes one in any case.
+func (p *Pace) enter(ctx context.Context) {
+	p.mu.Lock()
+	p.stats.Pieces++
+	if len(p.waiting) == 0 && !p.full() {
+		p.inside++
+		p.mu.Unlock()
+		return
+	}
+	p.stats.Waited++
+	turn := make(chan struct{})
+	p.waiting = append(p.waiting, turn)
+	p.mu.Unlock()
+	look := time.NewTicker(lookAgain)
+	defer look.Stop()
+	for began := p.now(); ; {
+		select {
+		case <-turn:
+			return
+		case <-ctx.Done():
+			p.force(turn)
+			return
+		case <-look.C:
+		}
+		if p.now().Sub(began) >= patience {
+			p.force(turn)
+			return
+		}
+		p.mu.Lock()
+		p.admit()
+		p.mu.Unlock()
+	}
+}
+
+// force takes a place for one that waits, whether there is one or not.
+func (p *Pace) force(turn chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if at := slices.Index(p.waiting, turn); at >= 0 {
+		p.waiting = slices.Delete(p.waiting, at, at+1)
+		p.inside++
+		p.stats.Forced++
+	}
+}
+
+// admit gives the places there are to those that wait. The caller holds the lock.
+func (p *Pace) admit() {
+	for len(p.waiting) > 0 && !p.full() {
+		close(p.waiting[0])
+		p.waiting = p.waiting[1:]
+		p.inside++
+	}
+}
+
+// leave gives a place back.
+func (p *Pace) leave() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.inside--
+	p.admit()
+}
+
+// turn is the place that one goroutine has for its work, or has not. Whoever
+// makes one defers give.
+type turn struct {
+	pace *Pace // nil: its work needs none
+	has  bool
+}
+
+// turn is for the work of an end: one that is no Local waits for a server, which
+// needs no place.
+func (c *tableCopy) turn(end any) *turn {
+	if _, local := end.(connectors.Local); !local {
+		return &turn{}
+	}
+	return &turn{pace: c.engine.Pace}
+}
+
+func (t *turn) take(ctx context.Context) {
+	if t.pace != nil && !t.has {
+		t.pace.enter(ctx)
+		t.has = true
+	}
+}
+
+func (t *turn) give() {
+	if t.has {
+		t.has = false
+		t.pace.leave()
+	}
+}
