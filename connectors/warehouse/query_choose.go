@@ -26,8 +26,8 @@ func (n *node) choose(b *columnBatch, all bool, chosen []int32) (bool, []int32, 
 			return all, chosen, nil
 		}
 	}
-	if n.memo != nil {
-		x, err := b.column(n.memo.id)
+	if n.memo != nil && len(n.memo.ids) == 1 {
+		x, err := b.column(n.memo.ids[0])
 		if err != nil {
 			return false, nil, err
 		}

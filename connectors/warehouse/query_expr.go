@@ -11,8 +11,8 @@ import (
 
 // A node is an expression over the columns of one table, evaluated batch by batch.
 // Numbers are calculated with here as SQLite does it. Whatever else there is of a
-// single column (functions, LIKE, CASE, texts) SQLite itself evaluates, once for
-// every distinct value.
+// few columns (functions, LIKE, CASE, texts) SQLite itself evaluates, once for every
+// combination of their values.
 type node struct {
 	from, to int // its tokens
 	columns  []int
@@ -80,11 +80,9 @@ func (c *compiler) join(op string, from int, args ...*node) *node {
 			}
 		}
 	}
-	// What is SQLite's stays with it as long as there is one column.
-	if n.opaque && len(n.columns) > 1 {
-		if n.strict {
-			return c.fail()
-		}
+	// What is SQLite's stays with it as long as there is one column, or the operator
+	// has to see the whole of its operands.
+	if n.opaque && len(n.columns) > 1 && !n.strict {
 		n.opaque = false
 		for i, a := range args {
 			args[i] = c.settle(a)
@@ -110,10 +108,12 @@ func (c *compiler) settle(n *node) *node {
 		}
 		return &node{from: n.from, to: n.to, op: "literal", literal: v}
 	}
-	if len(n.columns) > 1 || !c.layout.vectorable(n.columns[0]) || c.layout.numberCollation(n.columns[0]) {
-		return c.fail()
+	for _, id := range n.columns {
+		if len(n.columns) > maxMemo || !c.layout.vectorable(id) || c.layout.numberCollation(id) {
+			return c.fail()
+		}
 	}
-	n.memo = &memo{tokens: c.tokens[n.from:n.to], id: n.columns[0]}
+	n.memo = &memo{tokens: c.tokens[n.from:n.to], ids: n.columns}
 	return n
 }
 
@@ -189,9 +189,6 @@ func (c *compiler) calculated(op string, from int, args ...*node) *node {
 		if !c.numeric(a) {
 			n.opaque = true
 		}
-	}
-	if n.opaque && len(n.columns) > 1 {
-		return c.fail()
 	}
 	return n
 }
@@ -276,13 +273,10 @@ func (c *compiler) equality() *node {
 		case c.peek("like", "glob"):
 			c.at++
 			n = c.join("like", from, n, c.relation())
-			n.opaque = true
 			if _, ok := c.take("escape"); ok {
 				n = c.join("like", from, n, c.relation())
 			}
-			if len(n.columns) > 1 {
-				return c.fail()
-			}
+			n.opaque = true
 		default:
 			c.at = before
 			return n
@@ -316,9 +310,6 @@ func (c *compiler) in(from int, a *node) *node {
 		return c.fail()
 	}
 	n := c.join("in", from, args...)
-	if len(n.columns) > 1 {
-		return c.fail()
-	}
 	n.opaque = true
 	return n
 }
@@ -371,9 +362,7 @@ func (c *compiler) concat() *node {
 			return n
 		}
 		n = c.join(op, from, n, c.unary())
-		if n.opaque = true; len(n.columns) > 1 {
-			return c.fail()
-		}
+		n.opaque = true
 	}
 	return n
 }
@@ -487,9 +476,6 @@ func (c *compiler) whole(from int, end string, strict bool) *node {
 				if !slices.Contains(n.columns, id) {
 					n.columns = append(n.columns, id)
 				}
-			}
-			if len(n.columns) > 1 {
-				return c.fail()
 			}
 		}
 	}

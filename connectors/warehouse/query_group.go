@@ -394,7 +394,8 @@ func (g *grouping) scan(q *session, into *groups, read *Read) (err error) {
 		}
 	}
 	ids := g.columns()
-	req, err := newPruner(q.ctx, g.view, conditions, read).request(ScanRequest{Columns: ids, Stored: true})
+	p := newPruner(q.ctx, g.view, conditions, read)
+	req, err := p.request(ScanRequest{Columns: ids, Stored: true, Memory: p.memory})
 	if err != nil {
 		return err
 	}

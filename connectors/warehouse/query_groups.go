@@ -50,7 +50,7 @@ const maxGroups = 1 << 19
 type groups struct {
 	dims  []dimension
 	aggs  []*aggregate
-	pairs []map[int64]int32 // by dimension after the first
+	pairs []numberer // of the groups so far and the next dimension
 	n     int
 	of    []int32 // the batch's rows' groups
 	size  int
@@ -96,9 +96,8 @@ const nullBits = math.MinInt64 + 7
 func (g *groups) dimension(d int, v *vector, rows int, chosen []int32, last bool) error {
 	seen := &g.dims[d].seen
 	if d > 0 && len(g.pairs) < d {
-		g.pairs = append(g.pairs, map[int64]int32{})
+		g.pairs = append(g.pairs, numberer{})
 	}
-	lastPair, lastCode := int64(-1), int32(0)
 	each := func(i int) error {
 		bits := int64(nullBits)
 		if !v.isNull(i) {
@@ -108,16 +107,7 @@ func (g *groups) dimension(d int, v *vector, rows int, chosen []int32, last bool
 		}
 		code, _ := seen.number(bits)
 		if d > 0 {
-			pair := int64(g.of[i])<<32 | int64(code)
-			if pair != lastPair {
-				c, ok := g.pairs[d-1][pair]
-				if !ok {
-					c = int32(len(g.pairs[d-1]))
-					g.pairs[d-1][pair] = c
-				}
-				lastPair, lastCode = pair, c
-			}
-			code = lastCode
+			code, _ = g.pairs[d-1].number(pairBits(g.of[i], code))
 		}
 		g.of[i] = code
 		if last && int(code) >= g.n {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/parquet-go/parquet-go"
 
 	"arus/connectors"
@@ -255,17 +254,19 @@ type pruner struct {
 	bounds []bounds
 	never  bool
 	read   *Read
+	memory *spareMemory
 }
 
 func newPruner(ctx context.Context, v *View, conditions []condition, read *Read) *pruner {
-	p := &pruner{ctx: ctx, view: v, bounds: v.layout.newBounds(conditions), read: read}
+	p := &pruner{ctx: ctx, view: v, bounds: v.layout.newBounds(conditions), read: read, memory: &spareMemory{}}
 	for _, b := range p.bounds {
 		p.never = p.never || b.never || !b.text && !b.nulls && b.lo > b.hi && b.least == math.MinInt64
 	}
 	return p
 }
 
-// request fills in what a scan leaves out.
+// request fills in what a scan leaves out. Whoever releases the scan's batches
+// before their values are out of use says what their memory is.
 func (p *pruner) request(req ScanRequest) (ScanRequest, error) {
 	kept := map[int][]segment.Range{}
 	days, read := map[int64]bool{}, map[int64]bool{}
@@ -460,7 +461,7 @@ func (p *pruner) sorted(part *part, seg *segment.File, ranges []segment.Range) (
 			return p.view.table.damaged(part, err)
 		}
 		for _, r := range ranges {
-			build := array.NewBuilder(memory.DefaultAllocator, col.stored.Arrow())
+			build := array.NewBuilder(p.memory, col.stored.Arrow())
 			if err := reader.Fill(0, build, r); err != nil {
 				build.Release()
 				_ = reader.Close()

@@ -220,13 +220,13 @@ func (q *session) make(name string, rows *madeRows) error {
 	return q.createTable(name)
 }
 
-// evaluate lets SQLite evaluate an expression of one column for some values.
-func (q *session) evaluate(l *layout, alias, text string, id int, values []any) ([]any, error) {
-	name := fmt.Sprintf("arus values %s %d", l.table.Name, id)
-	at := slices.Index(l.visible(), id)
+// evaluate lets SQLite evaluate an expression for some rows of the columns ids.
+func (q *session) evaluate(l *layout, alias, text string, ids []int, values [][]any) ([]any, error) {
+	name := fmt.Sprintf("arus values %s %d", l.table.Name, ids)
+	visible := l.visible()
 	err := q.make(name, &madeRows{declaration: l.declaration(), rows: len(values), value: func(column, row int) any {
-		if column == at {
-			return values[row]
+		if at := slices.Index(ids, visible[column]); at >= 0 {
+			return values[row][at]
 		}
 		return nil
 	}})

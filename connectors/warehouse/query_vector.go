@@ -106,6 +106,14 @@ func (n *numberer) number(v int64) (code int32, isNew bool) {
 	return code, isNew
 }
 
+// pairBits are bits that no other pair of numbers has; those of small ones are small.
+func pairBits(a, b int32) int64 {
+	if a < 1<<8 && b < 1<<8 {
+		return int64(a)<<8 | int64(b)
+	}
+	return 1<<62 | int64(a)<<31 | int64(b)
+}
+
 // columnVector reads a column of a scan of stored values; it keeps its room.
 type columnVector struct {
 	view  *View

@@ -28,6 +28,8 @@ type ScanRequest struct {
 	// the greatest time that is wanted of them; both 0 = all.
 	NoLive           bool
 	LiveMin, LiveMax int64
+	// Memory is what batches are made of; nil = Go's.
+	Memory memory.Allocator
 }
 
 // Scanner gives the rows of a scan batch by batch: those of the files, then the
@@ -61,10 +63,13 @@ type span struct{ first, rows int64 }
 // Scan starts reading.
 func (v *View) Scan(ctx context.Context, req ScanRequest) *Scanner {
 	s := &Scanner{v: v, ctx: ctx, req: req, limits: req.Limits.OrDefault(), columns: req.Columns, cells: make([]cell, len(v.layout.columns))}
+	if req.Memory == nil {
+		req.Memory = memory.DefaultAllocator
+	}
 	fields := make([]arrow.Field, len(req.Columns))
 	for i, id := range req.Columns {
 		c := v.layout.columns[id]
-		s.build = append(s.build, array.NewBuilder(memory.DefaultAllocator, c.stored.Arrow()))
+		s.build = append(s.build, array.NewBuilder(req.Memory, c.stored.Arrow()))
 		typ := c.read
 		if req.Stored {
 			typ = c.stored

@@ -232,7 +232,7 @@ func (c *cursor) Filter(id int, args []driver.Value) (bool, error) {
 func (c *cursor) start(conditions []condition) error {
 	t := c.table
 	c.pruner = newPruner(t.session.ctx, t.view, conditions, t.read)
-	req, err := c.pruner.request(ScanRequest{Columns: c.columns, Stored: true})
+	req, err := c.pruner.request(ScanRequest{Columns: c.columns, Stored: true, Memory: c.pruner.memory})
 	if err != nil {
 		return c.failed(err)
 	}
