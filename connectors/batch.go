@@ -46,7 +46,11 @@ func (b *Batcher) Flush() error {
 		return nil
 	}
 	arrays := make([]arrow.Array, len(b.Builders))
+	texts := make([]int, len(b.Builders))
 	for i, builder := range b.Builders {
+		if t, ok := builder.(texting); ok {
+			texts[i] = t.DataLen()
+		}
 		arrays[i] = builder.NewArray()
 	}
 	batch := array.NewRecordBatch(b.schema, arrays, int64(b.rows))
@@ -56,10 +60,19 @@ func (b *Batcher) Flush() error {
 	full := b.rows
 	b.total += int64(b.rows)
 	b.rows, b.bytes = 0, 0
-	for _, builder := range b.Builders {
+	for i, builder := range b.Builders {
 		builder.Reserve(full)
+		if t, ok := builder.(texting); ok {
+			t.ReserveData(texts[i] + texts[i]/16)
+		}
 	}
 	return b.emit(batch)
+}
+
+// texting is a builder of texts or bytes.
+type texting interface {
+	DataLen() int
+	ReserveData(n int)
 }
 
 // Rows counts the rows ended so far, emitted or not.
