@@ -25,8 +25,9 @@ import (
 //
 // A nil Pace holds nothing back.
 type Pace struct {
-	now   func() time.Time
-	asked atomic.Int64 // when somebody last asked, Unix nanoseconds
+	now        func() time.Time
+	processors func() int
+	asked      atomic.Int64 // when somebody last asked, Unix nanoseconds
 
 	mu      sync.Mutex
 	since   time.Time // the beginning of the stretch in which requests are counted
@@ -58,7 +59,9 @@ const (
 )
 
 // NewPace returns a Pace by the clock.
-func NewPace(now func() time.Time) *Pace { return &Pace{now: now} }
+func NewPace(now func() time.Time) *Pace {
+	return &Pace{now: now, processors: func() int { return runtime.GOMAXPROCS(0) }}
+}
 
 // Ask says that somebody waits for an answer.
 func (p *Pace) Ask() {
@@ -111,7 +114,7 @@ func (p *Pace) full() bool {
 	if !p.isAsked() {
 		return false
 	}
-	places := runtime.GOMAXPROCS(0)
+	places := p.processors()
 	if p.now().Before(p.busy) {
 		places--
 	}
