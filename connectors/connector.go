@@ -46,6 +46,22 @@ type Sampler interface {
 // holds. The table has to be settled, and read anew.
 var ErrMisfit = errors.New("a value fits no column of the sample")
 
+// Peeker is the ability of a source to look into many tables in few round trips.
+type Peeker interface {
+	// Peek reads each request as Read would, by the plan that reads all of its
+	// rows, but no more than its Rows of them. emit gets the batches of request i
+	// and releases them; its error ends that request alone. The errors are those
+	// of the requests, in their order: a request without one was read to its end,
+	// or up to its Rows.
+	Peek(ctx context.Context, requests []PeekRequest, emit func(i int, batch arrow.RecordBatch) error) []error
+}
+
+// PeekRequest is a read of a table's first rows.
+type PeekRequest struct {
+	ReadRequest
+	Rows int
+}
+
 // Noter is the ability of a source to say what a person should know about the
 // values read so far, each thing once.
 type Noter interface {
@@ -159,6 +175,13 @@ type Destination interface {
 	// Holds says what the types of the connected server take.
 	Holds() Holds
 	Close() error
+}
+
+// Surveyor is the ability of a destination to describe many targets in a number
+// of queries that does not grow with them.
+type Surveyor interface {
+	// Survey is Table for each of them; a target that is absent gives nil.
+	Survey(ctx context.Context, refs []TableRef) ([]*Table, error)
 }
 
 // Load is one target being loaded. Write, Commit and Abort are called by one

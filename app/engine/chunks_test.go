@@ -253,6 +253,7 @@ func TestRandomFaults(t *testing.T) {
 			b := newBench(t, tables...)
 			b.engine.Wait = func(context.Context, time.Duration) error { return nil }
 			b.inChunks("large", 7)
+			b.peeks = seed%2 == 0
 			b.job.Pipeline.Options.Parallel = 1 + rng.IntN(3)
 			b.job.Pipeline.Options.LookbackSeconds = rng.IntN(2) * 60
 			if rng.IntN(2) == 0 {

@@ -98,8 +98,13 @@ func (c *tableCopy) do(ctx context.Context) TableReport {
 			err = errors.Join(err, fmt.Errorf("record the table's outcome: %w", serr))
 		}
 	}
+	return c.conclude(err)
+}
+
+// conclude gives the table's report, to whoever watches too.
+func (c *tableCopy) conclude(err error) TableReport {
 	report := TableReport{
-		Table: name, Target: c.stat.Target, Status: c.stat.Status, Mode: c.stat.Mode,
+		Table: c.stat.TableName, Target: c.stat.Target, Status: c.stat.Status, Mode: c.stat.Mode,
 		RowsRead: c.stat.RowsExtracted, RowsLoaded: c.stat.RowsLoadedAnalytics, RowsFiltered: c.stat.RowsFiltered, DeadLetters: c.stat.RowsFailed, RowsDeleted: c.stat.RowsDeleted,
 		Retries: c.tries.total, WatermarkBefore: c.stat.WatermarkBefore, WatermarkAfter: c.stat.WatermarkAfter,
 		DurationMS: c.stat.DurationMS, Error: c.stat.ErrorMessage, Err: err, Changes: c.changes, Checks: c.checks,
@@ -350,13 +355,13 @@ func (c *tableCopy) fixWindow(ctx context.Context) (*connectors.Bound, error) {
 	if c.backfill {
 		return c.backfillWindow(upper)
 	}
-	from := connectors.Bound{Kind: wm.Type.Kind, Text: c.had.Value}
+	stored := connectors.Bound{Kind: wm.Type.Kind, Text: c.had.Value}
 	if upper == nil {
-		upper = &from // every row with a value is gone: only rows without one can be new
-	} else if lower, known := less(*upper, from); known && lower {
-		upper = &from
+		upper = &stored // every row with a value is gone: only rows without one can be new
+	} else if lower, known := less(*upper, stored); known && lower {
+		upper = &stored
 	}
-	from = lookBack(from, c.lookBackSeconds())
+	from := lookBack(stored, c.lookBackSeconds())
 	c.window.Lower, c.window.Upper = &from, upper
 	if len(c.window.Or) > 0 {
 		c.window.OrUpper = c.due.bound(wm.Type.Kind)

@@ -49,25 +49,15 @@ type foundOne struct {
 // findDrift compares the table with what its target holds, records what changed,
 // and refuses what the policy does not let pass.
 func (c *tableCopy) findDrift(ctx context.Context, existing connectors.Table, exists bool) error {
-	var err error
-	d := &drift{byName: map[string][]foundOne{}}
-	c.drift = d
-	if d.stored, err = c.engine.State.TableSchema(ctx, c.job.Pipeline.ID, c.stat.TableName); err != nil {
+	stored, err := c.engine.State.TableSchema(ctx, c.job.Pipeline.ID, c.stat.TableName)
+	if err != nil {
 		return fmt.Errorf("read the stored schema: %w", err)
 	}
-	if d.key, err = chooseKey(c.table, c.config.KeyColumns); err != nil {
+	found, err := c.compareTarget(stored, existing, exists)
+	if err != nil || !exists {
 		return err
 	}
-	d.key = c.madeKey(d.key)
-	if !exists {
-		d.fresh = true
-		return nil
-	}
-	if d.held, err = parseHeld(d.stored); err != nil {
-		return err
-	}
-	c.settleHeld(existing)
-	found := c.compareSchemas()
+	d := c.drift
 	if c.job.Agreed {
 		found = slices.DeleteFunc(found, func(f foundOne) bool { return f.Kind != model.KeyChanged })
 	}
@@ -90,6 +80,26 @@ func (c *tableCopy) findDrift(ctx context.Context, existing connectors.Table, ex
 		return nil
 	}
 	return c.judge(ctx)
+}
+
+// compareTarget begins a table's drift: the differences between its source and
+// what is stored and known of its target.
+func (c *tableCopy) compareTarget(stored model.TableSchema, existing connectors.Table, exists bool) (found []foundOne, err error) {
+	d := &drift{stored: stored, byName: map[string][]foundOne{}}
+	c.drift = d
+	if d.key, err = chooseKey(c.table, c.config.KeyColumns); err != nil {
+		return nil, err
+	}
+	d.key = c.madeKey(d.key)
+	if !exists {
+		d.fresh = true
+		return nil, nil
+	}
+	if d.held, err = parseHeld(stored); err != nil {
+		return nil, err
+	}
+	c.settleHeld(existing)
+	return c.compareSchemas(), nil
 }
 
 // settleHeld makes the held columns those that the target really has: it may
@@ -268,7 +278,7 @@ func describeChange(c model.SchemaChange) string {
 // crash between the two leaves a schema that is true.
 func (c *tableCopy) keepSchema(ctx context.Context, out outcome) error {
 	d := c.drift
-	columns, err := json.Marshal(c.shape.held)
+	columns, same, err := c.schemaKept()
 	if err != nil {
 		return fmt.Errorf("record the schema: %w", err)
 	}
@@ -282,7 +292,6 @@ func (c *tableCopy) keepSchema(ctx context.Context, out outcome) error {
 		}
 		s.ReconciledAt = c.engine.Now()
 	}
-	same := string(s.Columns) == string(columns) && slices.Equal(s.Key, c.plan.key) && !s.UpdatedAt.IsZero()
 	s.Columns, s.Key = columns, c.plan.key
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 	defer cancel()
@@ -299,6 +308,14 @@ func (c *tableCopy) keepSchema(ctx context.Context, out outcome) error {
 		return fmt.Errorf("record the schema's changes: %w", err)
 	}
 	return nil
+}
+
+// schemaKept is what the target holds in the form that the state keeps, and says
+// whether the state has it already.
+func (c *tableCopy) schemaKept() (columns []byte, same bool, err error) {
+	s := c.drift.stored
+	columns, err = json.Marshal(c.shape.held)
+	return columns, string(s.Columns) == string(columns) && slices.Equal(s.Key, c.plan.key) && !s.UpdatedAt.IsZero(), err
 }
 
 // reconciled records that the target has no row that the source has not.

@@ -36,6 +36,7 @@ type State interface {
 	CheckpointChunk(ctx context.Context, token string, c model.Chunk) error
 	EndChunkedLoad(ctx context.Context, pipelineID, sourceTable string) error
 	SchemaState
+	QuietState
 	// SaveQuality adds the results of checks.
 	SaveQuality(ctx context.Context, checks []model.QualityCheck) error
 }
@@ -337,13 +338,28 @@ func (e *Engine) runTables(ctx context.Context, job *Job, run model.Run, log *ru
 	slots := make(chan struct{}, job.parallel())
 	log.add(ctx, slog.LevelInfo, "", fmt.Sprintf("%s run of %d tables, %d at a time, batches of at most %d kB", job.Trigger, len(tables), job.parallel(), job.limits(nil).Bytes>>10))
 	var wg sync.WaitGroup
-	for i, t := range tables {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			c := &tableCopy{engine: e, job: job, runLog: log, ends: both, slots: slots, config: t.config, table: t.table, missing: t.missing, run: run}
-			reports[i] = c.do(ctx)
-		})
+	look := job.looksForQuiet()
+	for from := 0; from < len(tables); from += quietGroup {
+		group := tables[from:min(from+quietGroup, len(tables))]
+		quiet := make([]*TableReport, len(group))
+		if look {
+			slots <- struct{}{}
+			quiet, err = e.quiet(ctx, job, run, log, both, group)
+			look = err == nil // what befell it befalls its tables too, or is of no account
+			<-slots
+		}
+		for i, t := range group {
+			if quiet[i] != nil {
+				reports[from+i] = *quiet[i]
+				continue
+			}
+			slots <- struct{}{}
+			wg.Go(func() {
+				defer func() { <-slots }()
+				c := &tableCopy{engine: e, job: job, runLog: log, ends: both, slots: slots, config: t.config, table: t.table, missing: t.missing, run: run}
+				reports[from+i] = c.do(ctx)
+			})
+		}
 	}
 	wg.Wait()
 	return reports, nil

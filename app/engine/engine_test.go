@@ -192,6 +192,24 @@ func TestLookBackFindsRowsCommittedLate(t *testing.T) {
 	b.equal("orders")
 }
 
+func TestTheLookBackDoesNotLowerTheUpperBound(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, fakeTable("orders", "id"))
+	b.job.Pipeline.Options.LookbackSeconds = 60
+	second := int64(1_000_000)
+	b.source.rows["orders"] = rowsFrom(5, func(i int) int64 { return us + int64(i)*10*second })
+	b.mustSucceed()
+	mark := b.state.marks["orders"].Value
+	// The newest row goes, and another comes within the look-back.
+	b.source.rows["orders"] = append(b.source.rows["orders"][:4], row{id: 9, text: "late", stamp: us + 35*second})
+	if r := b.mustSucceed(); r.RowsRead != 1 {
+		t.Errorf("read %d rows, want the late one", r.RowsRead)
+	}
+	if now := b.state.marks["orders"].Value; now != mark {
+		t.Errorf("the watermark went from %s to %s", mark, now)
+	}
+}
+
 func TestNullWatermarks(t *testing.T) {
 	t.Parallel()
 	stamps := func(i int) int64 {

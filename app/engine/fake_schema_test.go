@@ -32,6 +32,16 @@ func (s *fakeSchemas) TableSchema(_ context.Context, _, table string) (model.Tab
 	return t, nil
 }
 
+func (s *fakeSchemas) TableSchemas(ctx context.Context, pipeline string, tables []string) ([]model.TableSchema, error) {
+	var list []model.TableSchema
+	for _, table := range tables {
+		if t, _ := s.TableSchema(ctx, pipeline, table); !t.UpdatedAt.IsZero() {
+			list = append(list, t)
+		}
+	}
+	return list, nil
+}
+
 func (s *fakeSchemas) SaveTableSchema(_ context.Context, t *model.TableSchema) error {
 	s.schemaMu.Lock()
 	defer s.schemaMu.Unlock()

@@ -479,6 +479,35 @@ func (s *fakeState) Checkpoint(_ context.Context, w *model.Watermark, stat *mode
 	return nil
 }
 
+func (s *fakeState) Watermarks(_ context.Context, _ string, tables []string, boundary int) ([]model.Watermark, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []model.Watermark
+	for _, table := range tables {
+		if w, ok := s.marks[table]; ok && len(w.Boundary) <= boundary {
+			list = append(list, w)
+		}
+	}
+	return list, s.hit("watermarks")
+}
+
+func (s *fakeState) CheckpointQuiet(_ context.Context, _ string, at time.Time, stats []model.RunTableStat) error {
+	if err := s.hit("checkpoint quiet"); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, stat := range stats {
+		if w, ok := s.marks[stat.TableName]; ok {
+			w.RowCount, w.LastRunID, w.LastSyncedAt = 0, stat.RunID, at
+			s.marks[stat.TableName] = w
+		}
+		delete(s.chunked, stat.TableName)
+		s.stats[stat.TableName] = stat
+	}
+	return nil
+}
+
 func (s *fakeState) SaveTableStat(_ context.Context, stat *model.RunTableStat) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -529,6 +558,7 @@ type bench struct {
 	job    Job
 	faults *faults
 	waits  []time.Duration // of retries; tests that read it have one table
+	peeks  bool            // the source can look into many tables together
 }
 
 const us = int64(1_700_000_000_000_000)
@@ -558,6 +588,9 @@ func newBench(t *testing.T, tables ...connectors.Table) *bench {
 	b.job = Job{
 		Pipeline: p, Trigger: model.TriggerManual, SourceName: "src", SyncMethod: model.SyncAuto, Names: Names{TargetSchema: "analytics", RawSchema: "staging"},
 		Open: func(context.Context) (connectors.Source, connectors.Destination, error) {
+			if b.peeks {
+				return peekingSource{b.source}, b.dest, f.hit("open")
+			}
 			return b.source, b.dest, f.hit("open")
 		},
 	}

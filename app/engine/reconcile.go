@@ -221,9 +221,8 @@ func (c *tableCopy) reconcile(ctx context.Context) error {
 		return nil
 	}
 	options := c.job.Pipeline.Options.Deletes
-	every := time.Duration(options.EverySeconds) * time.Second
 	at := c.engine.Now()
-	if !c.job.Reconcile && (every == 0 || at.Sub(c.drift.stored.ReconciledAt) < every) {
+	if !c.reconciles(at) {
 		return nil
 	}
 	req := connectors.LoadRequest{Mode: connectors.Retain, Retain: connectors.RetainLimits{Mark: mode == model.DeletesMark, MaxShare: options.Limit()}}
@@ -251,6 +250,12 @@ func (c *tableCopy) reconcile(ctx context.Context) error {
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 	defer cancel()
 	return c.engine.State.SaveTableStat(end, &c.stat)
+}
+
+// reconciles says whether the keys are to be compared now.
+func (c *tableCopy) reconciles(now time.Time) bool {
+	every := time.Duration(c.job.Pipeline.Options.Deletes.EverySeconds) * time.Second
+	return c.job.Reconcile || every > 0 && now.Sub(c.drift.stored.ReconciledAt) >= every
 }
 
 // keyShape is the shape of the key's columns alone.

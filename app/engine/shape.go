@@ -61,29 +61,11 @@ func (s *shape) part(names []string) shape {
 // reshape decides the columns of the load by the drift and the policy, and
 // alters the target where it has to grow. It goes after the plan.
 func (c *tableCopy) reshape(ctx context.Context, target connectors.TableRef) error {
-	d, s := c.drift, &shape{}
-	c.shape = s
-	replace := c.plan.load == connectors.Replace
 	if err := c.checkKey(); err != nil {
 		return err
 	}
-	var add, widen []connectors.Column
-	if d.fresh {
-		for i := range c.made {
-			s.addColumn(c.made[i], &c.made[i])
-		}
-		s.held = holdColumns(c.made)
-	} else {
-		add, widen = c.reshapeHeld(ctx, replace)
-	}
-	if c.marks() {
-		s.addColumn(markColumn(), nil)
-		if !d.fresh && !slices.Contains(d.present, connectors.MetaDeletedAt) {
-			add = append(add, s.load[len(s.load)-1])
-		}
-	}
-	s.finish()
-	if replace || len(add)+len(widen) == 0 {
+	add, widen := c.layOut(ctx)
+	if c.plan.load == connectors.Replace || len(add)+len(widen) == 0 {
 		return nil
 	}
 	alterer, ok := c.destination.(connectors.Alterer)
@@ -99,6 +81,28 @@ func (c *tableCopy) reshape(ctx context.Context, target connectors.TableRef) err
 	}
 	c.log(ctx, slog.LevelInfo, fmt.Sprintf("altered %s: added %s, widened %s", target, columnList(add), columnList(widen)))
 	return nil
+}
+
+// layOut makes the shape, and gives what the target lacks for it.
+func (c *tableCopy) layOut(ctx context.Context) (add, widen []connectors.Column) {
+	d, s := c.drift, &shape{}
+	c.shape = s
+	if d.fresh {
+		for i := range c.made {
+			s.addColumn(c.made[i], &c.made[i])
+		}
+		s.held = holdColumns(c.made)
+	} else {
+		add, widen = c.reshapeHeld(ctx, c.plan.load == connectors.Replace)
+	}
+	if c.marks() {
+		s.addColumn(markColumn(), nil)
+		if !d.fresh && !slices.Contains(d.present, connectors.MetaDeletedAt) {
+			add = append(add, s.load[len(s.load)-1])
+		}
+	}
+	s.finish()
+	return add, widen
 }
 
 // markColumn says since when a row is gone from the source.

@@ -63,12 +63,8 @@ func (s *Store) StartChunkedLoad(ctx context.Context, load *model.ChunkedLoad) e
 // longer move anything; ErrNotFound: there is no such run, or no such chunk any more.
 func (s *Store) CheckpointChunk(ctx context.Context, token string, c model.Chunk) error {
 	return fail(s.write(ctx, func(tx *transaction) error {
-		status, err := runStatus(ctx, tx, c.RunID)
-		if err != nil {
+		if err := mustRun(ctx, tx, c.RunID); err != nil {
 			return err
-		}
-		if status != model.RunRunning {
-			return &RunStateError{RunID: c.RunID, From: status, To: model.RunRunning}
 		}
 		return changed(tx.ExecContext(ctx, `UPDATE arus_state_chunks SET done = ?, run_id = ?, rows_read = ?, rows_loaded = ?, rows_raw = ?,
 			rows_filtered = ?, dead_letters = ?, boundary = ?, updated_at = ? WHERE token = ? AND position = ?`,

@@ -272,6 +272,15 @@ func (s *Store) SaveTableStat(ctx context.Context, stat *model.RunTableStat) err
 	return nil
 }
 
+const saveStat = `INSERT INTO arus_run_logs_run_table_stats (` + statColumns + `)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	ON CONFLICT (id) DO UPDATE SET target = excluded.target, status = excluded.status, mode = excluded.mode,
+		load_mode = excluded.load_mode, rows_extracted = excluded.rows_extracted, rows_loaded_raw = excluded.rows_loaded_raw,
+		rows_loaded_analytics = excluded.rows_loaded_analytics, rows_filtered = excluded.rows_filtered,
+		rows_failed = excluded.rows_failed, rows_deleted = excluded.rows_deleted, watermark_before = excluded.watermark_before, watermark_after = excluded.watermark_after,
+		duration_ms = excluded.duration_ms, error_message = excluded.error_message,
+		started_at = excluded.started_at, phases = excluded.phases`
+
 func saveTableStat(ctx context.Context, tx *transaction, t *model.RunTableStat) error {
 	if err := giveID(&t.ID); err != nil {
 		return err
@@ -279,26 +288,46 @@ func saveTableStat(ctx context.Context, tx *transaction, t *model.RunTableStat) 
 	if t.Status == "" {
 		t.Status = model.RunRunning
 	}
+	args, err := statArgs(t)
+	if err == nil {
+		_, err = tx.ExecContext(ctx, saveStat, args...)
+	}
+	return err
+}
+
+// saveTableStats saves many that have their ids and states.
+func saveTableStats(ctx context.Context, tx *transaction, stats []model.RunTableStat) error {
+	save, err := tx.PrepareContext(ctx, saveStat)
+	if err != nil {
+		return err
+	}
+	defer save.Close()
+	for i := range stats {
+		args, err := statArgs(&stats[i])
+		if err != nil {
+			return err
+		}
+		if _, err := save.ExecContext(ctx, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func statArgs(t *model.RunTableStat) ([]any, error) {
 	var phases any
 	if len(t.Phases) > 0 {
 		text, err := json.Marshal(t.Phases)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		phases = string(text)
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO arus_run_logs_run_table_stats (`+statColumns+`)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (id) DO UPDATE SET target = excluded.target, status = excluded.status, mode = excluded.mode,
-			load_mode = excluded.load_mode, rows_extracted = excluded.rows_extracted, rows_loaded_raw = excluded.rows_loaded_raw,
-			rows_loaded_analytics = excluded.rows_loaded_analytics, rows_filtered = excluded.rows_filtered,
-			rows_failed = excluded.rows_failed, rows_deleted = excluded.rows_deleted, watermark_before = excluded.watermark_before, watermark_after = excluded.watermark_after,
-			duration_ms = excluded.duration_ms, error_message = excluded.error_message,
-			started_at = excluded.started_at, phases = excluded.phases`,
+	return []any{
 		t.ID, t.RunID, t.TableName, orNull(t.Target), t.Status, orNull(t.Mode), orNull(t.LoadMode), t.RowsExtracted, t.RowsLoadedRaw,
 		t.RowsLoadedAnalytics, t.RowsFiltered, t.RowsFailed, t.RowsDeleted, orNull(t.WatermarkBefore), orNull(t.WatermarkAfter), t.DurationMS,
-		orNull(t.ErrorMessage), stamp(t.StartedAt), phases)
-	return err
+		orNull(t.ErrorMessage), stamp(t.StartedAt), phases,
+	}, nil
 }
 
 // StartTables stores the beginnings of tables. Of a table that has got further nothing changes.

@@ -9,19 +9,31 @@ import (
 	"arus/app/model"
 )
 
+const schemaColumns = `pipeline_id, source_table, columns, key_columns, base_run_id, reconciled_at, updated_at,
+	(SELECT count(*) FROM arus_state_schema_changes c WHERE c.pipeline_id = t.pipeline_id AND c.source_table = t.source_table AND c.done_run_id IS NULL)`
+
+func scanTableSchema(row scanner) (model.TableSchema, error) {
+	var t model.TableSchema
+	var columns string
+	err := row.Scan(&t.PipelineID, &t.SourceTable, &columns, jsonScanner{&t.Key}, null(&t.BaseRunID, ""), timeScanner{&t.ReconciledAt}, timeScanner{&t.UpdatedAt}, &t.Open)
+	t.Columns = json.RawMessage(columns)
+	return t, err
+}
+
 // GetTableSchema returns what the target of the table holds, the zero TableSchema before its first load.
 func (s *Store) GetTableSchema(ctx context.Context, pipelineID, sourceTable string) (model.TableSchema, error) {
-	t := model.TableSchema{PipelineID: pipelineID, SourceTable: sourceTable}
-	var columns string
-	err := s.reader.QueryRowContext(ctx, `SELECT columns, key_columns, base_run_id, reconciled_at, updated_at,
-		(SELECT count(*) FROM arus_state_schema_changes c WHERE c.pipeline_id = t.pipeline_id AND c.source_table = t.source_table AND c.done_run_id IS NULL)
-		FROM arus_state_table_schemas t WHERE pipeline_id = ? AND source_table = ?`, pipelineID, sourceTable).
-		Scan(&columns, jsonScanner{&t.Key}, null(&t.BaseRunID, ""), timeScanner{&t.ReconciledAt}, timeScanner{&t.UpdatedAt}, &t.Open)
+	t, err := scanTableSchema(s.reader.QueryRowContext(ctx, `SELECT `+schemaColumns+` FROM arus_state_table_schemas t WHERE pipeline_id = ? AND source_table = ?`, pipelineID, sourceTable))
 	if errors.Is(err, sql.ErrNoRows) {
-		return t, nil
+		return model.TableSchema{PipelineID: pipelineID, SourceTable: sourceTable}, nil
 	}
-	t.Columns = json.RawMessage(columns)
 	return t, fail(err, "get the schema of table %q", sourceTable)
+}
+
+// TableSchemas returns what the targets of some tables hold. Those without a first load are absent.
+func (s *Store) TableSchemas(ctx context.Context, pipelineID string, tables []string) ([]model.TableSchema, error) {
+	list, err := collect(ctx, s.reader, scanTableSchema, `SELECT `+schemaColumns+` FROM arus_state_table_schemas t
+		WHERE pipeline_id = ? AND source_table IN (SELECT value FROM json_each(?))`, pipelineID, listJSON(tables))
+	return list, fail(err, "get the schemas of %d tables", len(tables))
 }
 
 // SaveTableSchema adds or replaces the schema of its pipeline and table and fills its time.

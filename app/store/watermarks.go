@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"arus/app/model"
 )
@@ -28,6 +29,13 @@ func (s *Store) ListWatermarks(ctx context.Context, pipelineID string) ([]model.
 	list, err := collect(ctx, s.reader, scanWatermark, `SELECT `+watermarkColumns+` FROM arus_state_watermarks
 		WHERE pipeline_id = ? ORDER BY source_table`, pipelineID)
 	return list, fail(err, "list the watermarks of pipeline %s", pipelineID)
+}
+
+// Watermarks returns the watermarks of some tables of a pipeline, without those whose boundary is longer than so many bytes.
+func (s *Store) Watermarks(ctx context.Context, pipelineID string, tables []string, boundary int) ([]model.Watermark, error) {
+	list, err := collect(ctx, s.reader, scanWatermark, `SELECT `+watermarkColumns+` FROM arus_state_watermarks
+		WHERE pipeline_id = ? AND source_table IN (SELECT value FROM json_each(?)) AND coalesce(length(boundary), 0) <= ?`, pipelineID, listJSON(tables), boundary)
+	return list, fail(err, "get the watermarks of %d tables", len(tables))
 }
 
 // SaveWatermark adds or replaces the watermark of its pipeline and table, and fills its id and times.
@@ -77,12 +85,8 @@ func (s *Store) Checkpoint(ctx context.Context, w *model.Watermark, stat *model.
 		mark = *w
 	}
 	err := s.write(ctx, func(tx *transaction) error {
-		status, err := runStatus(ctx, tx, row.RunID)
-		if err != nil {
+		if err := mustRun(ctx, tx, row.RunID); err != nil {
 			return err
-		}
-		if status != model.RunRunning {
-			return &RunStateError{RunID: row.RunID, From: status, To: model.RunRunning}
 		}
 		if w != nil {
 			if err := s.saveWatermark(ctx, tx, &mark); err != nil {
@@ -102,4 +106,41 @@ func (s *Store) Checkpoint(ctx context.Context, w *model.Watermark, stat *model.
 		*w = mark
 	}
 	return nil
+}
+
+// CheckpointQuiet records in one step that a run found nothing new in tables at that time: their statistics, which have ids,
+// and that their watermarks are as they were. One that is gone meanwhile, so that the table is read anew, is not brought
+// back. ErrRunState and ErrNotFound are those of Checkpoint.
+func (s *Store) CheckpointQuiet(ctx context.Context, pipelineID string, at time.Time, stats []model.RunTableStat) error {
+	if len(stats) == 0 {
+		return nil
+	}
+	tables := make([]string, len(stats))
+	for i, t := range stats {
+		tables[i] = t.TableName
+	}
+	list, runID := listJSON(tables), stats[0].RunID
+	return fail(s.write(ctx, func(tx *transaction) error {
+		if err := mustRun(ctx, tx, runID); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE arus_state_watermarks SET row_count = 0, last_run_id = ?, last_synced_at = ?, updated_at = ?
+			WHERE pipeline_id = ? AND source_table IN (SELECT value FROM json_each(?))`, runID, stamp(at), stamp(s.now()), pipelineID, list); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM arus_state_chunked_loads WHERE pipeline_id = ? AND source_table IN (SELECT value FROM json_each(?))`,
+			pipelineID, list); err != nil {
+			return err
+		}
+		return saveTableStats(ctx, tx, stats)
+	}), "checkpoint %d tables without news", len(stats))
+}
+
+// mustRun refuses what a run that is over would still move.
+func mustRun(ctx context.Context, tx *transaction, runID string) error {
+	status, err := runStatus(ctx, tx, runID)
+	if err == nil && status != model.RunRunning {
+		err = &RunStateError{RunID: runID, From: status, To: model.RunRunning}
+	}
+	return err
 }

@@ -192,15 +192,39 @@ func (d *decoder) tuple(data []byte) error {
 			continue
 		}
 		if err := field(data[n : n+size]); err != nil {
-			fault := &valueError{column: d.columns[i].Name, err: err}
-			if errors.Is(err, errRange) {
-				fault.hint = "correct the value, or leave the row or the column out"
-			}
-			return fault
+			return d.fault(i, err)
 		}
 		n += size
 	}
 	return nil
+}
+
+// row appends a row of values that came one by one.
+func (d *decoder) row(values [][]byte) error {
+	if len(values) != len(d.fields) {
+		return errWire
+	}
+	size := 0
+	for i, v := range values {
+		if v == nil {
+			d.batcher.Builders[i].AppendNull()
+			continue
+		}
+		if err := d.fields[i](v); err != nil {
+			return d.fault(i, err)
+		}
+		size += len(v)
+	}
+	return d.batcher.EndRow(size)
+}
+
+// fault names the column of a value that has no place in it.
+func (d *decoder) fault(column int, err error) error {
+	fault := &valueError{column: d.columns[column].Name, err: err}
+	if errors.Is(err, errRange) {
+		fault.hint = "correct the value, or leave the row or the column out"
+	}
+	return fault
 }
 
 // finish emits the last rows after the stream's end.

@@ -49,11 +49,12 @@ WHERE c.relkind = ANY ($1::pg_catalog."char"[]) AND NOT c.relispartition AND n.n
     WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e')
 ORDER BY n.nspname, c.relname`
 
-// tableQuery finds one relation without its estimates.
-const tableQuery = `
+// namedQuery finds the relations of the schemas $1 and names $2, pair by pair, without their estimates.
+const namedQuery = `
 SELECT c.oid, n.nspname, c.relname, c.relkind, NULL, NULL
-FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'f', 'v', 'm')`
+FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) AS w(schema, name)
+JOIN pg_catalog.pg_namespace n ON n.nspname = w.schema JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
+WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm')`
 
 const columnsQuery = `
 SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, %s, pg_catalog.format_type(a.atttypid, a.atttypmod)

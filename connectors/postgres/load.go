@@ -23,41 +23,96 @@ type Destination struct{ *db }
 
 // Table describes an existing target.
 func (d *Destination) Table(ctx context.Context, ref connectors.TableRef) (connectors.Table, bool, error) {
-	conn, err := d.acquire(ctx)
-	if err != nil {
+	found, err := d.Survey(ctx, []connectors.TableRef{ref})
+	if err != nil || found[0] == nil {
 		return connectors.Table{}, false, err
 	}
-	defer d.release(conn)
-	r, err := lookUp(ctx, conn, ref)
-	if err != nil || r == nil {
-		return connectors.Table{}, false, d.fail(ctx, "describe", ref.String(), "", err)
+	return *found[0], true, nil
+}
+
+// Survey describes existing targets.
+func (d *Destination) Survey(ctx context.Context, refs []connectors.TableRef) ([]*connectors.Table, error) {
+	if len(refs) == 0 {
+		return nil, nil
 	}
-	all := len(r.Columns)
-	r.Columns = slices.DeleteFunc(r.Columns, func(c connectors.Column) bool { return isMeta(c.Name) })
-	r.Managed, r.Declared = len(r.Columns) < all, r.mark != nil
-	return r.Table, true, nil
+	conn, err := d.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer d.release(conn)
+	found, err := lookUpAll(ctx, conn, refs)
+	if err != nil {
+		object := refs[0].String()
+		if more := len(refs) - 1; more > 0 {
+			object += " and " + strconv.Itoa(more) + " more"
+		}
+		return nil, d.fail(ctx, "describe", object, "", err)
+	}
+	tables := make([]*connectors.Table, len(refs))
+	for i, r := range found {
+		if r == nil {
+			continue
+		}
+		t := r.Table
+		t.Columns = slices.DeleteFunc(slices.Clone(t.Columns), func(c connectors.Column) bool { return isMeta(c.Name) })
+		t.Managed, t.Declared = len(t.Columns) < len(r.Columns), r.mark != nil
+		tables[i] = &t
+	}
+	return tables, nil
 }
 
 func isMeta(name string) bool { return name == connectors.MetaRunID || name == connectors.MetaSyncedAt }
 
 // lookUp describes one relation; nil when there is none of that name.
 func lookUp(ctx context.Context, conn *pgconn.PgConn, ref connectors.TableRef) (*relation, error) {
-	found, err := describe(ctx, conn, nil, tableQuery, ref.Schema, ref.Name)
-	if err != nil || len(found) == 0 {
-		return nil, err
-	}
-	r := found[0]
-	if !r.has(connectors.MetaRunID) {
-		return r, nil
-	}
-	rows, err := query(ctx, conn, "SELECT pg_catalog.col_description(attrelid, attnum) FROM pg_catalog.pg_attribute WHERE attrelid = $1::pg_catalog.oid AND attname = $2", r.oid, connectors.MetaRunID)
+	found, err := lookUpAll(ctx, conn, []connectors.TableRef{ref})
 	if err != nil {
 		return nil, err
 	}
-	if r.mark = connectors.ParseMark(string(rows[0][0])); r.mark != nil {
-		r.PrimaryKey = r.mark.Key
+	return found[0], nil
+}
+
+// marksQuery gives the comments on the column $2 of the tables $1, where declared tables have their marks.
+const marksQuery = `
+SELECT attrelid, pg_catalog.col_description(attrelid, attnum) FROM pg_catalog.pg_attribute
+WHERE attrelid = ANY ($1::pg_catalog.oid[]) AND attname = $2`
+
+// lookUpAll describes relations by their names.
+func lookUpAll(ctx context.Context, conn *pgconn.PgConn, refs []connectors.TableRef) ([]*relation, error) {
+	schemas, names := make([]string, len(refs)), make([]string, len(refs))
+	for i, ref := range refs {
+		schemas[i], names[i] = ref.Schema, ref.Name
 	}
-	return r, nil
+	found, err := describe(ctx, conn, nil, namedQuery, textArray(schemas), textArray(names))
+	if err != nil {
+		return nil, err
+	}
+	byName, byOID := map[connectors.TableRef]*relation{}, map[string]*relation{}
+	var made []string
+	for _, r := range found {
+		byName[r.TableRef] = r
+		if r.has(connectors.MetaRunID) {
+			byOID[r.oid] = r
+			made = append(made, r.oid)
+		}
+	}
+	if len(made) > 0 {
+		rows, err := query(ctx, conn, marksQuery, textArray(made), connectors.MetaRunID)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			r := byOID[string(row[0])]
+			if r.mark = connectors.ParseMark(string(row[1])); r.mark != nil {
+				r.PrimaryKey = r.mark.Key
+			}
+		}
+	}
+	list := make([]*relation, len(refs))
+	for i, ref := range refs {
+		list[i] = byName[ref]
+	}
+	return list, nil
 }
 
 // load is one target being loaded, in one transaction on one connection. The
