@@ -44,7 +44,16 @@ func (v *View) count(ctx context.Context, req connectors.CountRequest, counts *c
 	if !ok && req.RunID != "" {
 		return &connectors.Error{Kind: connectors.KindInvalid, Op: "count", Object: v.table.name, Err: errors.New("the run is no UUID")}
 	}
-	return v.Each(ctx, ScanRequest{Columns: columns, Stored: true}, func(b arrow.RecordBatch) error {
+	told := make([]bool, len(v.parts))
+	if req.RunID == "" {
+		for i, p := range v.parts {
+			var err error
+			if told[i], err = v.countWhole(p, columns[1:], counts); err != nil {
+				return err
+			}
+		}
+	}
+	return v.Each(ctx, ScanRequest{Columns: columns, Stored: true, Skip: func(i int) bool { return told[i] }}, func(b arrow.RecordBatch) error {
 		defer b.Release()
 		runs := b.Column(0).(*array.FixedSizeBinary)
 		for i := range int(b.NumRows()) {
@@ -60,6 +69,33 @@ func (v *View) count(ctx context.Context, req connectors.CountRequest, counts *c
 		}
 		return nil
 	})
+}
+
+// countWhole counts the rows of a file by its footer; told is false where that
+// does not tell: of hidden rows, and of columns that came later.
+func (v *View) countWhole(p *part, nulls []int, counts *connectors.Counts) (told bool, err error) {
+	if p.deadRows > 0 {
+		return false, nil
+	}
+	f, err := v.segment(p)
+	if err != nil {
+		return false, err
+	}
+	found := make([]int64, len(nulls))
+	for i, id := range nulls {
+		place, ok := f.Place(id)
+		if !ok {
+			return false, nil
+		}
+		for _, g := range f.Parquet().Metadata().RowGroups {
+			found[i] += g.Columns[place].MetaData.Statistics.NullCount
+		}
+	}
+	counts.Rows += f.Rows()
+	for i, n := range found {
+		counts.Nulls[i] += n
+	}
+	return true, nil
 }
 
 // Holds says what the types take: all values of the connectors' own.
