@@ -23,7 +23,10 @@ func TestMain(m *testing.M) {
 	}
 	if os.Getenv("ARUS_TEST_AS_PROGRAM") == "1" {
 		SaveMemory()
-		os.Exit(Main(context.Background(), os.Args[1:], Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
+		stop := Profile()
+		code := Main(context.Background(), os.Args[1:], Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+		stop()
+		os.Exit(code)
 	}
 	if os.Getenv("ARUS_TEST_AS_PROGRAM") == "crash" {
 		crashInABackground()

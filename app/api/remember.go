@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"arus/app/auth"
@@ -44,7 +45,13 @@ type answers struct {
 	mu    sync.Mutex
 	by    map[string]*place
 	bytes int
+
+	held, made atomic.Int64
 }
+
+// Answers counts the answers that may be held: those that came from memory, and
+// those that were made.
+func (a *API) Answers() (held, made int64) { return a.answers.held.Load(), a.answers.made.Load() }
 
 // place is where an answer is held. Whoever makes it anew has the turn and the others wait, so that a change costs one making.
 type place struct {
@@ -123,6 +130,7 @@ func (a *API) remember(c *call, rt route) error {
 	// The role is all that these answers depend on beside the address.
 	at := a.answers.of(string(auth.ActorOf(c.ctx).Role) + " " + c.r.URL.Path + "?" + c.r.URL.RawQuery)
 	if p := at.current(c); p != nil {
+		a.answers.held.Add(1)
 		p.send(c)
 		return nil
 	}
@@ -133,9 +141,11 @@ func (a *API) remember(c *call, rt route) error {
 	}
 	defer func() { at.turn <- struct{}{} }()
 	if p := at.current(c); p != nil {
+		a.answers.held.Add(1)
 		p.send(c)
 		return nil
 	}
+	a.answers.made.Add(1)
 	p := &page{header: http.Header{}, at: c.Now()}
 	inner := &call{API: a, w: p}
 	inner.ctx, p.seen = control.Watch(c.ctx)

@@ -94,6 +94,29 @@ func TestAHeldAnswerIsTrue(t *testing.T) {
 	}
 }
 
+// TestLookingMakesNoAnswerOld asks for every answer that is held, twice: the second time none is made.
+func TestLookingMakesNoAnswerOld(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	rest := &API{Control: b.service, Log: b.service.Log, Now: b.now, Version: "test", Started: b.at, Ready: func() bool { return true }}
+	b.handler = rest.Handler()
+	paths := heldPaths(t, b)
+	for _, path := range paths {
+		b.do("admin", http.MethodGet, path, "")
+	}
+	_, before := rest.Answers()
+	for _, path := range paths {
+		b.do("admin", http.MethodGet, path, "")
+		if _, made := rest.Answers(); made != before {
+			t.Errorf("%s was made again", path)
+			before = made
+		}
+	}
+	if held, made := rest.Answers(); held == 0 || made == 0 {
+		t.Errorf("%d answers came from memory, %d were made", held, made)
+	}
+}
+
 func TestAHeldAnswerIsNotSentAgainToWhoHasIt(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

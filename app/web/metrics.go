@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,32 +20,66 @@ import (
 // for.
 type metrics struct {
 	server   *Server
+	rest     *api.API
+	registry *prometheus.Registry
 	runs     *prometheus.CounterVec
 	rows     *prometheus.CounterVec
 	letters  *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	requests *prometheus.HistogramVec
+
+	answers, work, places *prometheus.Desc
 
 	success, lag, info, fileBytes, queue *prometheus.Desc
 }
 
-// newMetrics is the handler of /metrics, behind the setting that says who may.
-func newMetrics(s *Server) http.Handler {
+// newMetrics makes the metrics of a server and its API.
+func newMetrics(s *Server, rest *api.API) *metrics {
 	m := &metrics{
-		server:    s,
-		runs:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "arus_runs_total", Help: "Runs that ended, by pipeline and status."}, []string{"pipeline", "status"}),
-		rows:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "arus_rows_loaded_total", Help: "Rows that arrived at their destination."}, []string{"pipeline"}),
-		letters:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "arus_dead_letters_total", Help: "Rows that became dead letters."}, []string{"pipeline"}),
-		duration:  prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "arus_run_duration_seconds", Help: "How long runs took.", Buckets: prometheus.ExponentialBuckets(0.1, 3, 10)}, []string{"pipeline"}),
+		server:   s,
+		rest:     rest,
+		runs:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "arus_runs_total", Help: "Runs that ended, by pipeline and status."}, []string{"pipeline", "status"}),
+		rows:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "arus_rows_loaded_total", Help: "Rows that arrived at their destination."}, []string{"pipeline"}),
+		letters:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "arus_dead_letters_total", Help: "Rows that became dead letters."}, []string{"pipeline"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "arus_run_duration_seconds", Help: "How long runs took.", Buckets: prometheus.ExponentialBuckets(0.1, 3, 10)}, []string{"pipeline"}),
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "arus_http_request_seconds", Help: "How long requests took in the program, but for streams.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14),
+		}, []string{"kind"}),
+		answers:   prometheus.NewDesc("arus_api_answers_total", "Answers of the API that may be held: those that came from memory, and those that were made.", []string{"from"}, nil),
+		work:      prometheus.NewDesc("arus_run_work_total", "Pieces of work of runs that keep a processor busy: all, and those that waited for their place beside requests.", []string{"pieces"}, nil),
+		places:    prometheus.NewDesc("arus_run_work_places", "Places for such work that are taken.", nil, nil),
 		success:   prometheus.NewDesc("arus_pipeline_last_success_timestamp_seconds", "When the last successful run of a pipeline ended.", []string{"pipeline"}, nil),
 		lag:       prometheus.NewDesc("arus_pipeline_lag_seconds", "How long ago the last successful run of a pipeline ended.", []string{"pipeline"}, nil),
 		info:      prometheus.NewDesc("arus_pipeline_active", "1 for a pipeline whose schedule runs, else 0.", []string{"pipeline"}, nil),
 		fileBytes: prometheus.NewDesc("arus_state_bytes", "Size of the state file and its write-ahead log.", []string{"file"}, nil),
 		queue:     prometheus.NewDesc("arus_runs", "Runs that wait and that are going on.", []string{"state"}, nil),
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(m.runs, m.rows, m.letters, m.duration, m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry = prometheus.NewRegistry()
+	m.registry.MustRegister(m.runs, m.rows, m.letters, m.duration, m.requests, m,
+		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.MetricsScheduler)), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.Control.Events.Observe(m.observe)
-	return m.guard(promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 20 * time.Second}))
+	return m
+}
+
+// handler is the handler of /metrics, behind the setting that says who may.
+func (m *metrics) handler() http.Handler {
+	return m.guard(promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 20 * time.Second}))
+}
+
+// timed takes the time of requests.
+func (m *metrics) timed(next http.Handler) http.Handler {
+	reads, others := m.requests.WithLabelValues("read"), m.requests.WithLabelValues("other")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := m.server.Now()
+		next.ServeHTTP(w, r)
+		switch took := m.server.Now().Sub(began).Seconds(); {
+		case strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream"):
+		case r.Method == http.MethodGet || r.Method == http.MethodHead:
+			reads.Observe(took)
+		default:
+			others.Observe(took)
+		}
+	})
 }
 
 // observe counts the runs that end.
@@ -63,13 +98,23 @@ func (m *metrics) observe(e control.Event) {
 
 // Describe names what Collect gives.
 func (m *metrics) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.success, m.lag, m.info, m.fileBytes, m.queue} {
+	for _, d := range []*prometheus.Desc{m.answers, m.work, m.places, m.success, m.lag, m.info, m.fileBytes, m.queue} {
 		out <- d
 	}
 }
 
 // Collect reads what stands in the state file.
 func (m *metrics) Collect(out chan<- prometheus.Metric) {
+	count := func(d *prometheus.Desc, value int64, label string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), label)
+	}
+	held, made := m.rest.Answers()
+	count(m.answers, held, "memory")
+	count(m.answers, made, "made")
+	pace := m.server.Control.Pace.Stats()
+	count(m.work, pace.Pieces, "all")
+	count(m.work, pace.Waited, "waited")
+	out <- prometheus.MustNewConstMetric(m.places, prometheus.GaugeValue, float64(pace.Inside))
 	ctx := scheduleContext()
 	v, err := m.server.Control.Vitals(ctx)
 	if err != nil {

@@ -101,7 +101,8 @@ func (s *Server) Handler() http.Handler {
 	}
 	mux.HandleFunc("GET /healthz", s.health)
 	mux.HandleFunc("GET /readyz", s.readiness)
-	mux.Handle("GET /metrics", newMetrics(s))
+	figures := newMetrics(s, rest)
+	mux.Handle("GET /metrics", figures.handler())
 	mux.HandleFunc("POST "+LinkPath, s.giveLink)
 	mux.Handle("/", newConsole(s).handler())
 	// Browsers say where a request comes from; one that changes something and comes from another site is refused.
@@ -109,7 +110,7 @@ func (s *Server) Handler() http.Handler {
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "this request came from another site", http.StatusForbidden)
 	}))
-	return s.proxied(s.surround(guard.Handler(s.closed(mux))))
+	return s.proxied(s.surround(figures.timed(guard.Handler(s.closed(mux)))))
 }
 
 // health says that the process answers.
