@@ -19,6 +19,31 @@ type columnBatch struct {
 	ready   []bool
 }
 
+func newColumnBatch(q *session, s *shape, v *View, ids []int) *columnBatch {
+	b := &columnBatch{session: q, shape: s, ids: ids, ready: make([]bool, len(ids))}
+	for _, id := range ids {
+		b.columns = append(b.columns, &columnVector{view: v, id: id})
+	}
+	if len(b.columns) == 0 {
+		b.columns = append(b.columns, &columnVector{view: v})
+	}
+	return b
+}
+
+// choose takes a batch and lists the rows for which all conditions hold; all says
+// that these are all of them.
+func (b *columnBatch) choose(batch arrow.RecordBatch, where []*node, chosen []int32) (all bool, _ []int32, err error) {
+	b.rows, b.arrays = int(batch.NumRows()), batch.Columns()
+	clear(b.ready)
+	all = true
+	for _, n := range where {
+		if all, chosen, err = n.choose(b, all, chosen); err != nil {
+			return false, chosen, err
+		}
+	}
+	return all, chosen, nil
+}
+
 func (b *columnBatch) column(id int) (*vector, error) {
 	at := slices.Index(b.ids, id)
 	c := b.columns[at]

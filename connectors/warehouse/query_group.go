@@ -69,7 +69,7 @@ func newGrouping(q *session, s *shape, v *View) *grouping {
 	}
 	for _, d := range g.dims {
 		n := g.compiler.compile(d)
-		if n == nil || !g.groupable(n) {
+		if n == nil || !g.view.layout.groupable(n) {
 			return nil
 		}
 		g.nodes = append(g.nodes, n)
@@ -82,16 +82,6 @@ func single(rows [][]any) any {
 		return rows[0][0]
 	}
 	return nil
-}
-
-// groupable says whether the values of an expression compare byte by byte.
-func (g *grouping) groupable(n *node) bool {
-	for _, id := range n.columns {
-		if !g.view.layout.vectorable(id) || g.view.layout.numberCollation(id) {
-			return false
-		}
-	}
-	return !n.strict
 }
 
 // groupTokens finds what a GROUP BY term stands for.
@@ -297,7 +287,7 @@ func (g *grouping) aggregate(name string, arg []token) (string, bool) {
 	case len(arg) == 0 || arg[0].is("distinct") || len(split(arg)) != 1 || hasAggregate(arg):
 		return "", false
 	default:
-		if a.arg = g.compiler.compile(arg); a.arg == nil || !g.groupable(a.arg) && (a.fn != "count" || a.arg.op != "column") {
+		if a.arg = g.compiler.compile(arg); a.arg == nil || !g.view.layout.groupable(a.arg) && (a.fn != "count" || a.arg.op != "column") {
 			return "", false
 		}
 		if a.fn == "count" {
@@ -401,13 +391,7 @@ func (g *grouping) scan(q *session, into *groups, read *Read) (err error) {
 	}
 	s := g.view.Scan(q.ctx, req)
 	defer func() { err = errors.Join(err, s.Close()) }()
-	b := &columnBatch{session: q, shape: g.shape, ids: ids, ready: make([]bool, len(ids))}
-	for _, id := range ids {
-		b.columns = append(b.columns, &columnVector{view: g.view, id: id})
-	}
-	if len(b.columns) == 0 {
-		b.columns = append(b.columns, &columnVector{view: g.view})
-	}
+	b := newColumnBatch(q, g.shape, g.view, ids)
 	var chosen []int32
 	for {
 		batch, err := s.Next()
@@ -415,14 +399,8 @@ func (g *grouping) scan(q *session, into *groups, read *Read) (err error) {
 			read.LiveRead = s.liveRows
 			return err
 		}
-		b.rows, b.arrays = int(batch.NumRows()), batch.Columns()
-		clear(b.ready)
 		all := true
-		for _, n := range where {
-			if all, chosen, err = n.choose(b, all, chosen); err != nil {
-				break
-			}
-		}
+		all, chosen, err = b.choose(batch, where, chosen)
 		if err == nil && (all || len(chosen) > 0) {
 			err = into.add(b, g.nodes, all, chosen)
 		}

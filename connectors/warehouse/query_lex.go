@@ -105,6 +105,7 @@ type shape struct {
 	sql    string
 	table  token
 	alias  string // by which the table's columns may be named
+	named  bool   // the statement says it
 	where  []token
 	group  [][]token
 	items  []item
@@ -217,7 +218,7 @@ func (s *shape) from(tokens []token) bool {
 			return false
 		}
 	}
-	s.table, s.alias = tokens[0], tokens[len(tokens)-1].text
+	s.table, s.alias, s.named = tokens[0], tokens[len(tokens)-1].text, len(tokens) == 2
 	return true
 }
 

@@ -12,7 +12,7 @@ import (
 type Read struct {
 	Table string
 	// Path is how the rows are read: "columns" for groups that are made from
-	// whole columns, "scan" for columns that are given as they are stored, "rows"
+	// whole columns, "top" for the first rows of an order, "scan" for columns that are given as they are stored, "rows"
 	// for rows that SQLite takes one by one, "manifest" for a count that needs no row.
 	Path                string
 	Scans               int64

@@ -139,6 +139,11 @@ func (q *session) answer(sql string) (rowSource, error) {
 			if p := newProjection(q, s, v); p != nil {
 				return p.answer()
 			}
+			if t := newTop(q, s, v); t != nil {
+				if rows, err := t.answer(); !errors.Is(err, errRows) {
+					return rows, err
+				}
+			}
 			if g := newGrouping(q, s, v); g != nil {
 				rows, err := g.answer(q)
 				if !errors.Is(err, errRows) {

@@ -60,6 +60,10 @@ type Scanner struct {
 // no other row of the view has them.
 type span struct{ first, rows int64 }
 
+// firstLive is the number of the first live row. Those of files have the part's
+// index above their place of 32 bits.
+const firstLive = 1 << 62
+
 // Scan starts reading.
 func (v *View) Scan(ctx context.Context, req ScanRequest) *Scanner {
 	s := &Scanner{v: v, ctx: ctx, req: req, limits: req.Limits.OrDefault(), columns: req.Columns, cells: make([]cell, len(v.layout.columns))}
@@ -152,7 +156,7 @@ func (s *Scanner) fill(n int) (int, error) {
 		}
 		first := s.liveRows
 		read, err := s.fillLive(n)
-		s.spans = append(s.spans, span{1<<62 | first, int64(read)})
+		s.spans = append(s.spans, span{firstLive | first, int64(read)})
 		return read, err
 	}
 }
