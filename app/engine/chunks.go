@@ -472,13 +472,13 @@ func (l *chunkedLoad) done() int {
 }
 
 // stop ends the load after a failure: what is done waits for the next attempt,
-// except where too much of it was bad.
+// except where too much of it was bad, or its columns turn out to be others.
 func (l *chunkedLoad) stop(ctx context.Context, err error) error {
 	c := l.copy
 	if l.load == nil {
 		return err
 	}
-	if _, ok := errors.AsType[intolerable](err); ok {
+	if _, ok := errors.AsType[intolerable](err); ok || errors.Is(err, connectors.ErrMisfit) {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 		defer cancel()
 		c.kept = counted{}
