@@ -30,10 +30,17 @@ func NewBatcher(columns []Column, limits Limits, emit func(arrow.RecordBatch) er
 	return b
 }
 
+// breatheEvery is how many rows are read between two breaths: some hundred
+// microseconds.
+const breatheEvery = 128
+
 // EndRow closes a row that took about size bytes and emits the batch when it is full.
 func (b *Batcher) EndRow(size int) error {
 	b.rows++
 	b.bytes += size
+	if b.rows%breatheEvery == 0 && b.limits.Breathe != nil {
+		b.limits.Breathe()
+	}
 	if b.rows >= b.limits.Rows || b.bytes >= b.limits.Bytes {
 		return b.Flush()
 	}

@@ -85,3 +85,23 @@ func TestBatcherGivesBackTheErrorOfEmit(t *testing.T) {
 		t.Errorf("EndRow = %v, want %v", err, stop)
 	}
 }
+
+func TestABatcherBreathesBetweenRows(t *testing.T) {
+	t.Parallel()
+	breaths := 0
+	columns := []Column{{Name: "a", Type: Type{Kind: Int64}}}
+	b := NewBatcher(columns, Limits{Breathe: func() { breaths++ }}, func(batch arrow.RecordBatch) error {
+		batch.Release()
+		return nil
+	})
+	defer b.Release()
+	for range 1000 {
+		b.Builders[0].AppendNull()
+		if err := b.EndRow(8); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if breaths < 5 || breaths > 20 {
+		t.Errorf("%d breaths in 1,000 rows", breaths)
+	}
+}

@@ -146,6 +146,10 @@ type ReadRequest struct {
 type Limits struct {
 	Rows  int
 	Bytes int
+
+	// Breathe is called between rows now and then, to let others have the processor;
+	// nil: nobody needs it.
+	Breathe func()
 }
 
 // DefaultLimits are the bounds of a batch when nothing else is said.

@@ -19,7 +19,11 @@ func (c *tableCopy) limits(columns []connectors.Column) connectors.Limits {
 	if c.transforms != nil { // more batches are in flight
 		l.Bytes /= 2
 	}
-	return connectors.Limits{Rows: max(1, l.Rows>>c.shrink), Bytes: max(minBatch, l.Bytes>>c.shrink)}
+	l.Rows, l.Bytes = max(1, l.Rows>>c.shrink), max(minBatch, l.Bytes>>c.shrink)
+	if c.engine.Pace != nil {
+		l.Breathe = c.engine.Pace.Breathe
+	}
+	return l
 }
 
 // smallerReads are the stretches that the table is read in after the server
