@@ -34,6 +34,7 @@ type top struct {
 	rows    int // that may be wanted
 	best    topHeap
 	read    *Read
+	limits  connectors.Limits // of a batch
 }
 
 // topKey is a term of ORDER BY.

@@ -30,7 +30,7 @@ func (t *top) scan() (err error) {
 		conditions = append(conditions, edge)
 	}
 	p := newPruner(t.session.ctx, t.view, conditions, t.read)
-	req, err := p.request(ScanRequest{Columns: ids, Stored: true, Memory: p.memory})
+	req, err := p.request(ScanRequest{Columns: ids, Limits: t.limits, Stored: true, Memory: p.memory})
 	if err != nil {
 		return err
 	}
@@ -60,23 +60,32 @@ func (t *top) scan() (err error) {
 	}
 }
 
-// edge bounds the time of the latest rows of a fact table, by the files that are
-// certain to have as many as are wanted.
+// edge bounds the time of the latest or the earliest rows of a fact table, by the
+// files that are certain to have as many as are wanted. No event is without a time.
 func (t *top) edge() (condition, bool) {
 	k := t.keys[0]
-	if !t.view.layout.isFact() || len(t.where) > 0 || !k.desc || k.node.op != "column" || k.node.columns[0] != 0 || !k.nullsLast {
+	if !t.view.layout.isFact() || len(t.where) > 0 || k.node.op != "column" || k.node.columns[0] != 0 {
 		return condition{}, false
 	}
 	parts := slices.Clone(t.view.parts)
-	slices.SortFunc(parts, func(a, b *part) int { return cmp.Compare(b.tmin, a.tmin) })
+	slices.SortFunc(parts, func(a, b *part) int {
+		if k.desc {
+			return cmp.Compare(b.tmin, a.tmin)
+		}
+		return cmp.Compare(a.tmax, b.tmax)
+	})
 	rows := int64(0)
 	for _, p := range parts {
 		if p.day == noDay {
 			return condition{}, false
 		}
-		if rows += p.info.Rows - p.deadRows; rows >= int64(t.rows) {
+		if rows += p.info.Rows - p.deadRows; rows < int64(t.rows) {
+			continue
+		}
+		if k.desc {
 			return condition{id: 0, op: opGreaterEqual, value: p.tmin}, true
 		}
+		return condition{id: 0, op: opLessEqual, value: p.tmax}, true
 	}
 	return condition{}, false
 }
