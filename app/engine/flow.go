@@ -212,17 +212,22 @@ func (f *flow) deliver(ctx context.Context, p parcel) error {
 func (f *flow) extract(ctx context.Context, r *connectors.KeyRange, queue chan<- arrow.RecordBatch) error {
 	c := f.copy
 	req := connectors.ReadRequest{Table: c.table, Columns: f.columns, Window: c.window, Range: r, Exact: c.sampled, Limits: f.limits}
-	turn := c.turn(c.source)
+	turn, own := c.turn(c.source), c.ownTurn()
 	turn.take(ctx)
 	defer turn.give()
 	return c.source.Read(ctx, req, func(batch arrow.RecordBatch) error {
 		size := batchBytes(batch)
+		if turn.pace == nil { // else this is a part of it
+			own.take(ctx)
+			defer own.give()
+		}
 		batch = f.take(batch)
 		if batch == nil {
 			return nil
 		}
 		f.read += batch.NumRows()
 		c.advance(ctx, batch.NumRows(), size)
+		own.give()
 		turn.give()
 		defer turn.take(ctx)
 		select {

@@ -19,9 +19,9 @@ import (
 // milliseconds for each of them and each step of its way. A run thus keeps its
 // share of all processors but one.
 //
-// A piece of work takes a place and gives it back whenever it waits. Whoever
-// waits for a place longer than patience goes on without one, so nothing stands
-// still because of a place.
+// A piece of work takes a place and gives it back whenever it waits. A place that
+// is kept for longer than keep is as good as free, so nothing stands still because
+// of one, and a long piece of work holds up no other run.
 //
 // A nil Pace holds nothing back.
 type Pace struct {
@@ -33,8 +33,8 @@ type Pace struct {
 	since   time.Time // the beginning of the stretch in which requests are counted
 	count   int       // requests in it
 	busy    time.Time // until then many ask
-	inside  int
-	waiting []chan struct{} // in their order
+	inside  []*turn   // that have a place
+	waiting []*turn   // in their order
 	stats   PaceStats
 }
 
@@ -42,7 +42,6 @@ type Pace struct {
 type PaceStats struct {
 	Pieces int64 // pieces of work
 	Waited int64 // of them: those that had to wait for a place
-	Forced int64 // of those: those that went on without one
 	Inside int   // places that are taken now
 }
 
@@ -52,9 +51,9 @@ const (
 	// many requests within a stretch are many for as long as two of them.
 	many        = 10
 	manyStretch = 500 * time.Millisecond
-	// patience is how long a piece of work waits for a place, lookAgain how often it
-	// looks whether somebody still asks.
-	patience  = 5 * time.Second
+	// keep is how long a place counts as taken, lookAgain how often those that wait
+	// look whether somebody still asks.
+	keep      = 500 * time.Millisecond
 	lookAgain = 50 * time.Millisecond
 )
 
@@ -88,7 +87,7 @@ func (p *Pace) Stats() PaceStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.stats
-	s.Inside = p.inside
+	s.Inside = len(p.inside)
 	return s
 }
 
@@ -118,78 +117,88 @@ func (p *Pace) full() bool {
 	if p.now().Before(p.busy) {
 		places--
 	}
-	return p.inside >= max(1, places)
+	now, taken := p.now(), 0
+	for _, t := range p.inside {
+		if now.Sub(t.since) < keep {
+			taken++
+		}
+	}
+	return taken >= max(1, places)
 }
 
-// enter takes a place. It waits until there is one, until ctx ends or for as
-// long as its patience lasts, and takes one in any case.
-func (p *Pace) enter(ctx context.Context) {
+// enter takes a place. It waits until there is one or until ctx ends, and takes
+// one in any case.
+func (p *Pace) enter(ctx context.Context, t *turn) {
 	p.mu.Lock()
 	p.stats.Pieces++
 	if len(p.waiting) == 0 && !p.full() {
-		p.inside++
+		p.seat(t)
 		p.mu.Unlock()
 		return
 	}
 	p.stats.Waited++
-	turn := make(chan struct{})
-	p.waiting = append(p.waiting, turn)
+	t.come = make(chan struct{})
+	p.waiting = append(p.waiting, t)
 	p.mu.Unlock()
 	look := time.NewTicker(lookAgain)
 	defer look.Stop()
-	for began := p.now(); ; {
+	for {
 		select {
-		case <-turn:
+		case <-t.come:
 			return
 		case <-ctx.Done():
-			p.force(turn)
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if at := slices.Index(p.waiting, t); at >= 0 {
+				p.waiting = slices.Delete(p.waiting, at, at+1)
+				p.seat(t)
+			}
 			return
 		case <-look.C:
+			p.mu.Lock()
+			p.admit()
+			p.mu.Unlock()
 		}
-		if p.now().Sub(began) >= patience {
-			p.force(turn)
-			return
-		}
-		p.mu.Lock()
-		p.admit()
-		p.mu.Unlock()
 	}
 }
 
-// force takes a place for one that waits, whether there is one or not.
-func (p *Pace) force(turn chan struct{}) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if at := slices.Index(p.waiting, turn); at >= 0 {
-		p.waiting = slices.Delete(p.waiting, at, at+1)
-		p.inside++
-		p.stats.Forced++
-	}
+// seat gives a place. The caller holds the lock.
+func (p *Pace) seat(t *turn) {
+	t.since = p.now()
+	p.inside = append(p.inside, t)
 }
 
 // admit gives the places there are to those that wait. The caller holds the lock.
 func (p *Pace) admit() {
 	for len(p.waiting) > 0 && !p.full() {
-		close(p.waiting[0])
+		t := p.waiting[0]
 		p.waiting = p.waiting[1:]
-		p.inside++
+		p.seat(t)
+		close(t.come)
 	}
 }
 
 // leave gives a place back.
-func (p *Pace) leave() {
+func (p *Pace) leave(t *turn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.inside--
+	if at := slices.Index(p.inside, t); at >= 0 {
+		p.inside = slices.Delete(p.inside, at, at+1)
+	}
 	p.admit()
 }
 
 // turn is the place that one goroutine has for its work, or has not. Whoever
 // makes one defers give.
 type turn struct {
-	pace *Pace // nil: its work needs none
-	has  bool
+	pace  *Pace // nil: its work needs none
+	has   bool
+	since time.Time     // of the place
+	come  chan struct{} // closed when it is this one's turn
 }
+
+// ownTurn is for the engine's own work.
+func (c *tableCopy) ownTurn() *turn { return &turn{pace: c.engine.Pace} }
 
 // turn is for the work of an end: one that is no Local waits for a server, which
 // needs no place.
@@ -197,12 +206,12 @@ func (c *tableCopy) turn(end any) *turn {
 	if _, local := end.(connectors.Local); !local {
 		return &turn{}
 	}
-	return &turn{pace: c.engine.Pace}
+	return c.ownTurn()
 }
 
 func (t *turn) take(ctx context.Context) {
 	if t.pace != nil && !t.has {
-		t.pace.enter(ctx)
+		t.pace.enter(ctx, t)
 		t.has = true
 	}
 }
@@ -210,6 +219,6 @@ func (t *turn) take(ctx context.Context) {
 func (t *turn) give() {
 	if t.has {
 		t.has = false
-		t.pace.leave()
+		t.pace.leave(t)
 	}
 }

@@ -31,8 +31,8 @@ func work(ctx context.Context, p *Pace, pieces int, release <-chan struct{}) *sy
 	for range pieces {
 		group.Go(func() {
 			t := &turn{pace: p}
-			t.take(ctx)
 			defer t.give()
+			t.take(ctx)
 			<-release
 		})
 	}
@@ -55,7 +55,7 @@ func TestPlacesAreAsManyAsTheRequestsLeave(t *testing.T) {
 				}
 				close(release)
 				group.Wait()
-				if s := p.Stats(); s.Inside != 0 || s.Forced != 0 {
+				if s := p.Stats(); s.Inside != 0 {
 					t.Errorf("at the end: %+v", s)
 				}
 			})
@@ -71,7 +71,7 @@ func TestNothingWaitsOnceNobodyAsks(t *testing.T) {
 		group := work(t.Context(), p, 20, release)
 		time.Sleep(calm + lookAgain)
 		synctest.Wait()
-		if s := p.Stats(); s.Inside != 20 || s.Forced != 0 {
+		if s := p.Stats(); s.Inside != 20 {
 			t.Errorf("nobody asks any more: %+v", s)
 		}
 		close(release)
@@ -83,13 +83,11 @@ func TestManyRequestsAreManyForAMoment(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p, release := paced(many), make(chan struct{})
-		group := work(t.Context(), p, 20, release)
 		for range 4 { // from now on few ask
 			time.Sleep(manyStretch)
 			p.Ask()
 		}
-		time.Sleep(lookAgain)
-		synctest.Wait()
+		group := work(t.Context(), p, 20, release)
 		if s := p.Stats(); s.Inside != 4 {
 			t.Errorf("few ask: %+v", s)
 		}
@@ -103,11 +101,13 @@ func TestAPlaceThatDoesNotComeIsTaken(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(cancel context.CancelFunc, p *Pace){
 		"after a while": func(_ context.CancelFunc, p *Pace) {
-			for range 2 * int(patience/manyStretch) {
-				time.Sleep(manyStretch / 2)
-				p.Ask()
+			time.Sleep(keep - lookAgain)
+			p.Ask()
+			synctest.Wait()
+			if s := p.Stats(); s.Inside != 4 {
+				t.Errorf("before its time: %+v", s)
 			}
-			time.Sleep(lookAgain)
+			time.Sleep(2 * lookAgain)
 		},
 		"after a cancel": func(cancel context.CancelFunc, _ *Pace) { cancel() },
 	} {
@@ -122,7 +122,7 @@ func TestAPlaceThatDoesNotComeIsTaken(t *testing.T) {
 				}
 				end(cancel, p)
 				synctest.Wait()
-				if s := p.Stats(); s.Inside != 6 || s.Forced != 2 {
+				if s := p.Stats(); s.Inside != 6 {
 					t.Errorf("%+v", s)
 				}
 				close(release)
@@ -199,7 +199,7 @@ func TestRunsGiveTheirPlacesBack(t *testing.T) {
 			t.Run(fmt.Sprint(step, " local ", local), func(t *testing.T) {
 				t.Parallel()
 				p := paced(many)
-				p.now = func() time.Time { return time.Unix(1_800_000_000, 0) } // all the time
+				p.now = func() time.Time { return time.Unix(1_800_000_000, 0) } // all the time: no place becomes free by itself
 				p.asked.Store(p.now().UnixNano())
 				p.busy = p.now().Add(time.Hour)
 				p.processors = func() int { return 1 }
@@ -236,7 +236,7 @@ func TestRunsGiveTheirPlacesBack(t *testing.T) {
 					t.Errorf("the run is %s: %s", r.Status, r.Error)
 				}
 				s := p.Stats()
-				if s.Inside != 0 || (s.Pieces > 0) != local || ctx.Err() == nil && s.Forced > 0 {
+				if s.Inside != 0 || local && s.Pieces == 0 {
 					t.Errorf("%+v", s)
 				}
 			})
