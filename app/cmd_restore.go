@@ -54,6 +54,7 @@ backup with --with-key, else it is the one that is in the directory or in ` + se
 	f := cmd.Flags()
 	f.BoolVar(&opts.Force, "force", false, "restore over what is there; that goes aside")
 	f.BoolVar(&opts.WithoutKey, "without-key", false, "restore although no key opens the stored passwords")
+	f.BoolVar(&opts.Pause, "pause", false, "leave every pipeline paused, so that none runs before somebody has looked")
 	f.BoolVar(&withKey, "with-key", false, "take the key from the backup, with its passphrase")
 	passphrase.add(cmd)
 	return cmd

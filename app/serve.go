@@ -22,7 +22,8 @@ type serveOptions struct {
 	listen  string
 	desktop bool // for the person who started it: opened in the browser, closed from the console
 
-	reopened bool // it ran before, the browser is open
+	restored *control.LiveRestore // for which it ended before
+	reopened bool                 // it ran before, with the same accounts: the browser is open
 }
 
 // The reasons for which a server ends by itself.
@@ -44,22 +45,22 @@ func (env *environment) serve(ctx context.Context, o serveOptions) error {
 			return err
 		}
 		log := env.logger()
-		log.InfoContext(ctx, "restoring a backup", "file", restore.File)
+		log.InfoContext(ctx, "restoring a backup", "file", restore.File())
 		quiet := env.keepWatchdog(ctx)
-		if r, err := control.Restore(ctx, *restore); err != nil {
-			// What is there is as it was, or says so when it is opened.
+		r, err := restore.Do(ctx)
+		if err != nil {
 			log.ErrorContext(ctx, "restore a backup", "error", err)
 		} else {
 			log.InfoContext(ctx, "restored a backup", "made", r.CreatedAt, "tables", r.Tables, "aside", r.Aside)
 		}
 		quiet()
-		o.reopened = true
+		o.restored, o.reopened = restore, err != nil
 	}
 }
 
 // serveOnce runs the server: listen, migrate, rescue, services, ready; and back
 // in the other order. It gives the backup that is to be restored, if any.
-func (env *environment) serveOnce(ctx context.Context, o *serveOptions) (restore *control.RestoreOptions, err error) {
+func (env *environment) serveOnce(ctx context.Context, o *serveOptions) (restore *control.LiveRestore, err error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.listen)
 	if err != nil {
 		return nil, &environmentError{fmt.Errorf("listen on %s: %w", o.listen, err)}
@@ -83,15 +84,21 @@ func (env *environment) serveOnce(ctx context.Context, o *serveOptions) (restore
 	}
 	log := env.logger()
 	d.log, d.Log = log, log
+	if o.restored != nil {
+		if err := d.TakeUp(ctx, o.restored); err != nil {
+			d.log.ErrorContext(ctx, "write down the restore", "error", err)
+		}
+		o.restored = nil
+	}
 	running, server, err := env.prepare(ctx, d, listener.Addr())
 	if err != nil {
 		return nil, err
 	}
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	var wanted atomic.Pointer[control.RestoreOptions]
-	d.OnRestore = func(r control.RestoreOptions) {
-		wanted.Store(&r)
+	var wanted atomic.Pointer[control.LiveRestore]
+	d.OnRestore = func(r *control.LiveRestore) {
+		wanted.Store(r)
 		end(errRestore)
 	}
 	if o.desktop {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -53,6 +54,9 @@ func (a *API) Handler() http.Handler {
 	held := remembered()
 	for _, rt := range routes() {
 		f := form{maxBody: maxBody, write: (*call).write, fail: (*API).fail, held: held[rt.method+" "+rt.path]}
+		if rt.method == http.MethodPost && rt.path == uploads {
+			f.maxBody = math.MaxInt64
+		}
 		mux.HandleFunc(rt.method+" "+rt.path, func(w http.ResponseWriter, r *http.Request) { a.serveAs(f, w, r, rt) })
 	}
 	// What no route takes gets the envelope too.
@@ -75,8 +79,11 @@ func (a *API) Handler() http.Handler {
 	return mux
 }
 
-// maxBody bounds a request's body.
+// maxBody bounds a request's body, but for that of uploads.
 const maxBody = 4 << 20
+
+// uploads is where a backup of any size is sent to.
+const uploads = "/api/backups"
 
 // form is how answers of some routes look.
 type form struct {

@@ -29,6 +29,31 @@ func backupCreate(c *call) (any, error) {
 	return created(backupOf(info)), err
 }
 
+// backupAdd takes a backup that was made elsewhere: its bytes are the body.
+func backupAdd(c *call) (any, error) {
+	info, err := c.Control.AddBackup(c.ctx, Patient(c.w, c.r.Body))
+	return created(backupOf(info)), err
+}
+
+// patience is how long a body may pause that is larger than a form.
+const patience = time.Minute
+
+// Patient reads a body of any size: as long as something comes, it may go on.
+func Patient(w http.ResponseWriter, body io.Reader) io.Reader {
+	return &patient{http.NewResponseController(w), body}
+}
+
+type patient struct {
+	control *http.ResponseController
+	body    io.Reader
+}
+
+// Read gives the next part time of its own.
+func (p *patient) Read(b []byte) (int, error) {
+	_ = p.control.SetReadDeadline(time.Now().Add(patience)) // where there is none, none is needed
+	return p.body.Read(b)
+}
+
 // backupList lists the backups folder.
 func backupList(c *call) (any, error) {
 	list, err := c.Control.ListBackups(c.ctx)

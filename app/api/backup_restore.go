@@ -8,6 +8,7 @@ import (
 type restoreBody struct {
 	Passphrase string `json:"passphrase"`
 	WithoutKey bool   `json:"without_key"`
+	Pause      bool   `json:"pause"`
 }
 
 // backupRestore puts a backup in the place of what is, once the answer is sent.
@@ -17,7 +18,7 @@ func backupRestore(c *call) (any, error) {
 		return nil, err
 	}
 	r, err := c.Control.RestoreBackup(c.ctx, control.RestoreRequest{
-		File: c.r.PathValue("file"), Passphrase: connectors.Secret(body.Passphrase), WithoutKey: body.WithoutKey,
+		File: c.r.PathValue("file"), Passphrase: connectors.Secret(body.Passphrase), WithoutKey: body.WithoutKey, Pause: body.Pause,
 	})
 	if err != nil {
 		return nil, err

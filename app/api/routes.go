@@ -130,6 +130,7 @@ func routes() []route {
 		{"PUT", "/api/settings", auth.EditSettings, settingsUpdate, "Change settings; null takes one back to its default", "", map[string]any{}, map[string]string{}},
 		{"POST", "/api/backup", auth.Maintain, backupCreate, "Write the state and the built-in warehouse into the backups folder", "", nil, backupAnswer{}},
 		{"GET", "/api/backups", auth.Maintain, backupList, "The backups folder, newest first", "", nil, []backupAnswer{}},
+		{"POST", uploads, auth.Maintain, backupAdd, "Put a backup that was made elsewhere into the backups folder: the body is the file as it is, of any size", "", nil, backupAnswer{}},
 		{"GET", "/api/backups/{file}", auth.Maintain, backupGet, "A backup, as it is", "", nil, nil},
 		{"POST", "/api/backups/{file}/restore", auth.Maintain, backupRestore, "Put a backup in the place of what is; the server begins again", "", restoreBody{}, control.Restored{}},
 		{"GET", "/api/config", auth.Maintain, configExport, "The configuration without secrets; format=yaml, or Accept, for the file of arus apply", "format", nil, nil},

@@ -150,6 +150,7 @@ func samples() map[string]sample {
 		"PUT /api/settings":         {body: `{"max_retries":5,"auto_alter_schema":true,"default_schedule":null}`, wrong: none, wants: `"max_retries":"5"`},
 		"POST /api/backup":          {status: 201, wrong: none, wants: `"file":"arus-`},
 		"GET /api/backups":          {wrong: none, wants: `[`},
+		"POST /api/backups":         {body: "no backup", status: 422, wrong: none, wants: "neither an archive"},
 		"GET /api/backups/{file}":   {path: "/api/backups/arus-backup-none.tar.gz", status: 404, wrong: "/api/backups/arus.key"},
 
 		"POST /api/backups/{file}/restore": {path: "/api/backups/arus-backup-none.tar.gz/restore", status: 409, wrong: none, wants: "only a running server"},

@@ -16,7 +16,22 @@ import (
 // BackupReport says what a backup holds that was looked at whole.
 type BackupReport struct {
 	BackupManifest
-	Whole bool // with the warehouse; else it is a copy of the state file
+	Whole    bool // with the warehouse; else it is a copy of the state file
+	Contents store.Contents
+}
+
+// Contents is how much there is now, and how many tables of the built-in
+// warehouse: what a restore takes the place of.
+func (s *Service) Contents(ctx context.Context) (store.Contents, int, error) {
+	if err := s.may(ctx, auth.Maintain); err != nil {
+		return store.Contents{}, 0, err
+	}
+	tables, err := s.WarehouseTables(ctx)
+	if err != nil { // what cannot be opened can be restored
+		s.Log.WarnContext(ctx, "list the warehouse's tables", "error", err)
+	}
+	c, err := s.Store.Contents(ctx)
+	return c, len(tables), err
 }
 
 // VerifyBackup reads a file of the backups folder as a restore does, and checks
@@ -34,22 +49,34 @@ func (s *Service) VerifyBackup(ctx context.Context, name string) (r BackupReport
 		return r, fmt.Errorf("make room to verify the backup: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	state := filepath.Join(dir, store.FileName)
-	if r.Whole = strings.HasSuffix(name, backupSuffix); r.Whole {
-		if r.BackupManifest, err = unpack(ctx, file, dir); err != nil {
-			return r, &BackupError{File: name, Err: err}
-		}
-	} else if err = copyState(file, state); err != nil {
+	if r, err = examine(ctx, file, strings.HasSuffix(name, backupSuffix), dir); err != nil {
 		return r, &BackupError{File: name, Err: err}
 	}
-	look, err := store.Inspect(ctx, state)
-	if err != nil {
-		return r, &BackupError{File: name, Err: err}
-	}
-	if r.Version = look.Version; !r.Whole {
+	if !r.Whole {
 		r.CreatedAt = backupTime(name, r.CreatedAt)
 	}
 	return r, nil
+}
+
+// examine unpacks a backup into a directory and looks whether it is whole.
+func examine(ctx context.Context, file string, archive bool, dir string) (r BackupReport, err error) {
+	r.Whole = archive
+	state := filepath.Join(dir, store.FileName)
+	if archive {
+		r.BackupManifest, err = unpack(ctx, file, dir)
+	} else {
+		err = copyState(file, state)
+	}
+	if err != nil {
+		return r, err
+	}
+	look, err := store.Inspect(ctx, state)
+	if err != nil {
+		return r, err
+	}
+	r.Version = look.Version
+	r.Contents, err = store.ContentsOf(ctx, state)
+	return r, err
 }
 
 // BackupError is a backup that cannot be restored.

@@ -30,6 +30,7 @@ type RestoreOptions struct {
 	Dir        string // the data directory
 	Force      bool   // also where something is; that goes aside
 	WithoutKey bool   // also when nothing opens the secrets in it
+	Pause      bool   // the restored pipelines are paused, and no run waits for its turn
 	Passphrase connectors.Secret
 	KeyEnv     string // the value of ARUS_ENCRYPTION_KEY
 	Now        time.Time
@@ -96,6 +97,11 @@ func Restore(ctx context.Context, opts RestoreOptions) (r Restored, err error) {
 	r.Version = info.Version
 	if err := restoreKey(ctx, opts, &r, replacement, filepath.Join(staged, backupKey)); err != nil {
 		return r, err
+	}
+	if opts.Pause {
+		if err := store.PausePipelines(ctx, replacement.State); err != nil {
+			return r, err
+		}
 	}
 	replacement.Aside = filepath.Join(r.Dir, store.BackupsDir, "before-restore-"+opts.Now.UTC().Format(backupStamp))
 	if err := store.Replace(ctx, r.Dir, replacement); err != nil {

@@ -49,13 +49,14 @@ type Service struct {
 	Links  *auth.Links
 
 	// OnRestore ends the program's work, puts a backup in the place of the state and begins again; nil: the program is no server.
-	OnRestore func(RestoreOptions)
+	OnRestore func(*LiveRestore)
 
-	limit   *auth.LoginLimit
-	runs    *runner
-	house   house
-	signer  signerCache
-	touched touches
+	limit    *auth.LoginLimit
+	runs     *runner
+	house    house
+	signer   signerCache
+	touched  touches
+	restores restores
 
 	beat atomic.Int64 // when the schedule last looked, in Unix nanoseconds
 

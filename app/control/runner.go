@@ -225,10 +225,11 @@ func (r *runner) stop(ctx context.Context) error {
 	}
 }
 
-// Stop ends the runs and the connection tests. Call it once, before the store is
-// closed.
+// Stop ends the runs, the connection tests and a restore that has not begun.
+// Call it once, before the store is closed.
 func (s *Service) Stop(ctx context.Context) error {
 	err := s.runs.stop(ctx)
+	s.restores.stop()
 	s.known.probes.stop()
 	return errors.Join(err, s.saveTouches(context.WithoutCancel(ctx)))
 }

@@ -198,13 +198,25 @@ func SealedSecrets(ctx context.Context, file string) ([]string, error) {
 // ForgetKeys removes the keys that the program made for itself, which are made anew when they are needed. It is for a file
 // that no program has open.
 func ForgetKeys(ctx context.Context, file string) error {
+	return fail(edit(ctx, file, `DELETE FROM arus_config_keys`), "forget the keys in %s", file)
+}
+
+// PausePipelines pauses every active pipeline and takes the runs that wait out of the queue. It is for a file that no
+// program has open.
+func PausePipelines(ctx context.Context, file string) error {
+	return fail(edit(ctx, file, `UPDATE arus_config_pipelines SET status = 'paused' WHERE status = 'active'`, `DELETE FROM arus_state_queue`), "pause the pipelines in %s", file)
+}
+
+// edit changes a state file that no program has open. What an older file does not have is left out.
+func edit(ctx context.Context, file string, statements ...string) error {
 	db, err := openPool(ctx, file, 1, writerPragmas, "immediate")
 	if err != nil {
-		return fail(err, "open %s", file)
+		return err
 	}
-	_, err = db.ExecContext(ctx, `DELETE FROM arus_config_keys`)
-	if err != nil && strings.Contains(err.Error(), "no such table") {
-		err = nil
+	for _, text := range statements {
+		if _, e := db.ExecContext(ctx, text); e != nil && !strings.Contains(e.Error(), "no such table") {
+			err = errors.Join(err, e)
+		}
 	}
-	return fail(errors.Join(err, db.Close()), "forget the keys in %s", file)
+	return errors.Join(err, db.Close())
 }

@@ -236,10 +236,13 @@ func (s *Store) inTx(ctx context.Context, db *sql.DB, opts *sql.TxOptions, fn fu
 		_ = tx.Rollback() // after a commit this does nothing
 		tx.over()
 	}()
-	if err := fn(tx); err != nil {
-		return err
+	if err = fn(tx); err == nil {
+		err = tx.Commit()
 	}
-	return tx.Commit()
+	if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil { // the cancel has rolled it back already
+		err = ctx.Err()
+	}
+	return err
 }
 
 // newID returns a UUIDv7: ids sort by the time they were made.

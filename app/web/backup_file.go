@@ -1,16 +1,11 @@
 package web
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
-	"path/filepath"
-	"strings"
 	"time"
 
-	"arus/app/control"
 	"arus/views/components"
-	"arus/views/pages"
 )
 
 // backupDownload sends a backup.
@@ -41,36 +36,4 @@ func backupDelete(v *visit) error {
 		return err
 	}
 	return v.done("/backups", v.path("file")+" is deleted.")
-}
-
-// backupRestore says what a restore of a backup does and how it is done: the
-// program must not run meanwhile.
-func backupRestore(v *visit) error {
-	file := v.path("file")
-	report, err := v.Control.VerifyBackup(v.ctx, file)
-	view := pages.RestoreView{File: file}
-	if broken, ok := errors.AsType[*control.BackupError](err); ok {
-		view.Fault = broken.Err.Error()
-	} else if err != nil {
-		return err
-	}
-	view.At, view.Pairs, view.WithKey = report.CreatedAt, backupPairs(report), report.WithKey
-	flag := ""
-	if report.WithKey {
-		flag = " --with-key"
-	}
-	dir := v.Control.DataDir(v.ctx)
-	view.Commands = fmt.Sprintf("arus restore --data %s --force%s %s\narus serve --data %s", shellQuoted(dir), flag, shellQuoted(filepath.Join(dir, "backups", file)), shellQuoted(dir))
-	return v.show(page{title: "Restore", crumbs: backupCrumbs()}, pages.Restore(view))
-}
-
-// shellQuoted is a text as one word of a command.
-func shellQuoted(text string) string {
-	if !strings.ContainsFunc(text, func(r rune) bool {
-		plain := r == '/' || r == '-' || r == '_' || r == '.' || r >= '0' && r <= '9' || r|0x20 >= 'a' && r|0x20 <= 'z'
-		return !plain
-	}) {
-		return text
-	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }

@@ -23,7 +23,11 @@ func (v *visit) backupsPage(verified *pages.VerifiedBackup) error {
 	if err != nil {
 		return err
 	}
-	view := pages.BackupsView{Keep: settings.BackupKeep, Verified: verified}
+	state, known, err := v.Control.Restoring(v.ctx)
+	if err != nil {
+		return err
+	}
+	view := pages.BackupsView{Keep: settings.BackupKeep, Verified: verified, Restoring: known && state.Active()}
 	if settings.BackupSchedule != "" {
 		view.Schedule = strings.ToLower(scheduleWords(settings.BackupSchedule))
 	}

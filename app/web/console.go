@@ -68,7 +68,8 @@ func (c *console) route(path string) (route, bool) {
 // errNoPage is an address that leads nowhere.
 var errNoPage = errors.New("there is nothing at this address")
 
-// maxForm bounds what a form may send.
+// maxForm bounds what a form may send, but for the one at backupUpload, which
+// reads its own.
 const maxForm = 4 << 20
 
 // serve answers one request: who asks, whether they may, what is drawn.
@@ -84,7 +85,9 @@ func (c *console) serve(w http.ResponseWriter, r *http.Request, rt route) {
 		}
 	}()
 	w.Header().Set("Cache-Control", "no-store")
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if rt.path != backupUpload {
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	}
 	ctx, err := api.Identify(c.Control, r)
 	if err == nil {
 		v.ctx = ctx
@@ -96,7 +99,7 @@ func (c *console) serve(w http.ResponseWriter, r *http.Request, rt route) {
 	} else if errors.Is(err, auth.ErrSignIn) {
 		err = nil
 	}
-	if err == nil && r.Method == http.MethodPost {
+	if err == nil && r.Method == http.MethodPost && rt.path != backupUpload {
 		// A form with a file is read too; one without is no error.
 		if err = r.ParseMultipartForm(maxForm); errors.Is(err, http.ErrNotMultipart) {
 			err = nil

@@ -134,6 +134,10 @@ func (s *site) furnish() furnished {
 	info, err := s.service.Backup(own, control.BackupOptions{})
 	s.must(err)
 	f.backup = info.File[strings.LastIndexAny(info.File, `/\`)+1:]
+	s.service.OnRestore = func(*control.LiveRestore) {}
+	if _, err := s.service.RestoreBackup(own, control.RestoreRequest{File: f.backup, Passphrase: "one that is not needed"}); err == nil {
+		s.t.Error("a passphrase for nothing was taken")
+	}
 	_, _, err = s.service.SignIn(s.t.Context(), control.Credentials{Email: f.user.Email, Password: sitePassword, Address: "192.0.2.7", UserAgent: "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"})
 	s.must(err)
 	return f
@@ -178,6 +182,8 @@ func managePages(f furnished) []struct{ name, path string } {
 		{"settings-file", "/settings/configuration"},
 		{"backups", "/backups"},
 		{"backup-new", "/backups/new"},
+		{"backup-upload", "/backups/upload"},
+		{"backup-restoring", "/backups/restore"},
 		{"backup-restore", "/backups/" + f.backup + "/restore"},
 		{"backup-delete", "/backups/" + f.backup + "/delete"},
 		{"account", "/account"},

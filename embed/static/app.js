@@ -79,6 +79,10 @@
   doc.addEventListener("htmx:beforeSwap", function (e) {
     if (e.detail.target.matches("[data-keep-checked]") && e.detail.target.querySelector(":checked")) e.detail.shouldSwap = false;
   });
+  // A part that waits for the server to come back goes on waiting.
+  doc.addEventListener("htmx:beforeSwap", function (e) {
+    if (e.detail.target.matches("[data-waits]") && e.detail.xhr.status >= 500) e.detail.shouldSwap = false;
+  });
   // A form is sent once.
   doc.addEventListener("submit", function (e) {
     var form = e.target;
@@ -250,7 +254,7 @@
     var wrong = e.detail.elt.querySelector && e.detail.elt.querySelector("[data-focus]");
     if (wrong) (e.detail.elt.querySelector(".is-invalid") || wrong).focus();
   });
-  doc.addEventListener("htmx:sendError", function () { toast("warning", "Arus does not answer. It is tried again."); });
+  doc.addEventListener("htmx:sendError", function (e) { if (!e.detail.elt.matches("[data-waits]")) toast("warning", "Arus does not answer. It is tried again."); });
 
   // A button that fills a field in.
   on("click", "[data-fill]", function (e, el) {
