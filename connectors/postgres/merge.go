@@ -27,7 +27,7 @@ func (l *load) install(ctx context.Context) error {
 		}
 		return l.insert(ctx, qualified(l.req.Target))
 	case connectors.Merge:
-		if l.into != "" {
+		if l.into != "" || l.stream != nil && l.stream.waiting == 0 {
 			return nil
 		}
 		return l.merge(ctx, qualified(l.req.Target))
@@ -55,16 +55,14 @@ func (l *load) merge(ctx context.Context, table string) error {
 	if l.target != nil && l.target.mark.Moves() && table == qualified(l.req.Target) {
 		return l.mergeDays(ctx, table)
 	}
-	if err := exec(ctx, l.conn, "SAVEPOINT merge"); err != nil {
-		return err
-	}
-	err := exec(ctx, l.conn, l.insertInto(table)+"SELECT "+l.selectFilled()+" FROM "+l.filling+l.conflict(table))
+	const release = "; RELEASE SAVEPOINT merge"
+	err := exec(ctx, l.conn, "SAVEPOINT merge; "+l.insertInto(table)+"SELECT "+l.selectFilled()+" FROM "+l.filling+l.conflict(table)+release)
 	if e, ok := errors.AsType[*pgconn.PgError](err); !ok || e.Code != "21000" {
 		return err
 	}
 	key := connectors.QuoteList(l.req.Key, '"')
 	return exec(ctx, l.conn, "ROLLBACK TO SAVEPOINT merge; "+l.insertInto(table)+
-		"SELECT DISTINCT ON ("+key+") "+l.selectFilled()+" FROM "+l.filling+" ORDER BY "+key+", ctid DESC"+l.conflict(table))
+		"SELECT DISTINCT ON ("+key+") "+l.selectFilled()+" FROM "+l.filling+" ORDER BY "+key+", ctid DESC"+l.conflict(table)+release)
 }
 
 // mergeDays upserts into a declared fact table, whose key is unique within a day
