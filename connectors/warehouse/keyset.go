@@ -2,6 +2,7 @@ package warehouse
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync"
 )
 
@@ -78,6 +79,37 @@ func (s *keySet) has(k rowKey) bool {
 	return ok
 }
 
+// repeats says whether two keys may be one: no rightly.
+func (s *keySet) repeats() bool {
+	sorted := make([]uint64, s.n)
+	for i := range sorted {
+		if s.wholes != nil {
+			sorted[i] = s.key(i).hash()
+		} else {
+			sorted[i] = s.halves[i/keyPage][i%keyPage]
+		}
+	}
+	slices.Sort(sorted)
+	for i := 1; i < len(sorted); i++ {
+		if sorted[i] == sorted[i-1] {
+			return true
+		}
+	}
+	return false
+}
+
+// each gives every key's number, and the last one before it that the same key had,
+// -1 for none.
+func (s *keySet) each(key func(i, earlier int) error) error {
+	s.slots, s.indexed = make([]uint32, s.room(s.n)), 0
+	for ; s.indexed < s.n; s.indexed++ {
+		if err := key(s.indexed, s.insert(s.indexed)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // put adds a key; earlier is the number it had, -1 for a new key.
 func (s *keySet) put(k rowKey) (earlier int) {
 	s.index()
@@ -99,12 +131,17 @@ func (s *keySet) index() {
 	}
 }
 
-func (s *keySet) grow(keys int) {
+// room is how many slots so many keys take.
+func (s *keySet) room(keys int) int {
 	size := 16
 	for size < 3*keys {
 		size *= 2
 	}
-	s.slots, s.indexed = make([]uint32, size), 0
+	return size
+}
+
+func (s *keySet) grow(keys int) {
+	s.slots, s.indexed = make([]uint32, s.room(keys)), 0
 	for ; s.indexed < s.n; s.indexed++ {
 		s.insert(s.indexed)
 	}

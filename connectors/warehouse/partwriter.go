@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"slices"
+	"sort"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -44,14 +46,14 @@ type partWriter struct {
 	long    map[int]bool // places of the columns with long values
 	max     int64
 
-	out  file
-	seg  *segment.Writer // nil where no file is open
-	used *segment.Writer // that the next file is written by
-	part *part
-	set  keySet
-	hash bool   // keys came out of order: the set is asked for every row
-	last []byte // the key of the row before
-	runs keyRuns
+	out   file
+	seg   *segment.Writer // nil where no file is open
+	used  *segment.Writer // that the next file is written by
+	part  *part
+	set   keySet
+	mixed bool   // keys came out of order, so that two may be one: finish looks
+	last  []byte // the key of the row before
+	runs  keyRuns
 
 	// Of a fact table's rows: when they arrived, and their times.
 	order []int64
@@ -88,7 +90,7 @@ func (w *partWriter) start() error {
 	}
 	w.out, w.seg = f, w.used
 	w.set.reset()
-	w.hash, w.last, w.runs = false, w.last[:0], keyRuns{}
+	w.mixed, w.last, w.runs = false, w.last[:0], keyRuns{}
 	w.order, w.times = w.order[:0], w.times[:0]
 	return nil
 }
@@ -170,19 +172,9 @@ func (w *partWriter) keys(arrays []arrow.Array, from, n int, arrived []int64) er
 			w.order = append(w.order, arrived[i])
 		}
 		k := w.layout.keyer.key(buf)
-		if !w.hash && !w.runs.follows(buf, w.last) {
-			w.hash = true
-		}
+		w.mixed = w.mixed || !w.runs.follows(buf, w.last, i == from)
 		w.last = append(w.last[:0], buf...)
-		if !w.hash {
-			w.set.add(k)
-			continue
-		}
-		if earlier := w.set.put(k); earlier >= 0 {
-			if err := w.twice(earlier, row); err != nil {
-				return err
-			}
-		}
+		w.set.add(k)
 	}
 	if w.layout.isFact() {
 		return w.noteTimes(arrays[0], from, n)
@@ -191,40 +183,45 @@ func (w *partWriter) keys(arrays []arrow.Array, from, n int, arrived []int64) er
 }
 
 // keyRuns are stretches of rows in the order of their keys that have no key in
-// common. A server that reads a table from somewhere in its middle on gives two.
+// common. A server that reads a table from somewhere in its middle on gives two,
+// one that reads it from several places at a time as many as batches.
 type keyRuns struct {
-	ended [][2][]byte // the least and the greatest key of each
-	first []byte      // of the open one
-	below []byte      // its keys are less than this; nil = there is no bound
+	all  [][2][]byte // the least and the greatest key of each, in their order
+	open int         // whose greatest key is the last one
 }
 
 // maxKeyRuns is how many stretches are worth knowing.
-const maxKeyRuns = 8
+const maxKeyRuns = 1 << 10
 
 // follows says whether a key is none of those before it, as far as that shows: last
-// is the one before it.
-func (r *keyRuns) follows(key, last []byte) bool {
-	switch {
-	case r.first == nil:
-		r.first = bytes.Clone(key)
-		return true
-	case bytes.Compare(key, last) > 0:
-		return r.below == nil || bytes.Compare(key, r.below) < 0
-	case len(r.ended) == maxKeyRuns:
+// is the one before it, and begin says that a batch begins with it.
+func (r *keyRuns) follows(key, last []byte, begin bool) bool {
+	if len(r.all) > 0 {
+		next := r.open + 1
+		if !begin && bytes.Compare(key, last) > 0 && (next == len(r.all) || bytes.Compare(key, r.all[next][0]) < 0) {
+			return true
+		}
+		r.all[r.open][1] = bytes.Clone(last)
+	}
+	at := sort.Search(len(r.all), func(i int) bool { return bytes.Compare(r.all[i][0], key) > 0 })
+	if at > 0 && bytes.Compare(key, r.all[at-1][1]) <= 0 || len(r.all) == maxKeyRuns {
 		return false
 	}
-	r.ended = append(r.ended, [2][]byte{r.first, bytes.Clone(last)})
-	r.first, r.below = bytes.Clone(key), nil
-	for _, run := range r.ended {
-		switch {
-		case bytes.Compare(key, run[1]) > 0:
-		case bytes.Compare(key, run[0]) >= 0:
-			return false
-		case r.below == nil || bytes.Compare(run[0], r.below) < 0:
-			r.below = run[0]
-		}
-	}
+	r.all, r.open = slices.Insert(r.all, at, [2][]byte{bytes.Clone(key)}), at
 	return true
+}
+
+// again finds the rows of the open file that have one key.
+func (w *partWriter) again() error {
+	if !w.mixed || !w.set.repeats() {
+		return nil
+	}
+	return w.set.each(func(i, earlier int) error {
+		if earlier < 0 {
+			return nil
+		}
+		return w.twice(earlier, i)
+	})
 }
 
 // twice hides one of two rows of a key: the one that arrived earlier.
@@ -260,6 +257,9 @@ func (w *partWriter) noteTimes(arr arrow.Array, from, n int) error {
 func (w *partWriter) finish(ctx context.Context) error {
 	if w.seg == nil {
 		return nil
+	}
+	if err := w.again(); err != nil {
+		return err
 	}
 	info, err := w.seg.Close()
 	if err = errors.Join(err, w.out.Sync(), w.out.Close()); err != nil {
