@@ -111,6 +111,21 @@ func wholes[T int8 | int16 | int32 | int64 | uint8 | uint16 | uint32](values []T
 	return func(a *atom, i int) { a.setWhole(int64(values[i])) }
 }
 
+// spelled shows a column whose texts are made, each once for a stretch of rows that
+// have it.
+func spelled[T comparable](get func(i int) T, spell func(dst []byte, v T) []byte) shower {
+	var buf []byte
+	var last T
+	text := "" // which nothing is spelled
+	return func(a *atom, i int) {
+		if v := get(i); v != last || text == "" {
+			buf = spell(buf[:0], v)
+			last, text = v, string(buf)
+		}
+		a.setText(text)
+	}
+}
+
 func plainShower(arr arrow.Array, t connectors.Type) shower {
 	switch x := arr.(type) {
 	case *array.Boolean:
@@ -167,7 +182,11 @@ func plainShower(arr arrow.Array, t connectors.Type) shower {
 	case *array.Binary:
 		return func(a *atom, i int) { a.kind, a.text = blobAtom, x.ValueString(i) }
 	case *array.Timestamp:
-		return func(a *atom, i int) { a.setText(string(connectors.AppendTimestamp(nil, x.Value(i), ' '))) }
+		return spelled(x.Value, func(dst []byte, v arrow.Timestamp) []byte { return connectors.AppendTimestamp(dst, v, ' ') })
+	case *array.Date32:
+		return spelled(x.Value, connectors.AppendDate)
+	case *array.FixedSizeBinary:
+		return spelled(func(i int) [16]byte { return [16]byte(x.Value(i)) }, func(dst []byte, v [16]byte) []byte { return connectors.AppendUUID(dst, v[:]) })
 	}
 	return func(a *atom, i int) { a.setText(string(connectors.AppendValue(nil, arr, t, i))) }
 }

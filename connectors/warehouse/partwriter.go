@@ -19,7 +19,7 @@ import (
 
 // maxPartRows bounds a file, and with it what sorting or rewriting one takes in
 // memory.
-const maxPartRows = 1 << 20
+const maxPartRows = 1 << 19
 
 // duplicate says what a second row of one key means to a partWriter.
 type duplicate uint8

@@ -36,6 +36,7 @@ type Rows struct {
 	rows   rowSource
 	limit  int64
 	count  int64
+	room   []any // for the next rows
 	err    error
 }
 
@@ -104,7 +105,11 @@ func (r *Rows) Next() ([]any, bool) {
 		r.err = &connectors.Error{Kind: connectors.KindInvalid, Op: "query", Err: fmt.Errorf("there are more than %d rows", r.limit), Hint: "add a LIMIT or a condition"}
 		return nil, false
 	}
-	values := make([]any, len(row))
+	if len(r.room) < len(row) {
+		r.room = make([]any, 64*len(row))
+	}
+	values := r.room[:len(row):len(row)]
+	r.room = r.room[len(row):]
 	for i, v := range row {
 		if b, ok := v.([]byte); ok && b == nil {
 			v = []byte{}

@@ -50,6 +50,8 @@ type bounds struct {
 	// stored: such values are always admitted.
 	least, most int64
 	tlo, thi    *string
+	real        bool // of a column of floats; a NaN, which is a text, is above them all
+	rlo, rhi    float64
 }
 
 func (b *bounds) equal() bool {
@@ -65,6 +67,10 @@ func (b *bounds) equal() bool {
 // admits says whether a column's value can be wanted.
 func (b *bounds) admits(v int64) bool {
 	return v >= b.lo && v <= b.hi || v < b.least || v > b.most
+}
+
+func (b *bounds) admitsReal(v float64) bool {
+	return v >= b.rlo && v <= b.rhi || v != v && b.rhi == math.Inf(1)
 }
 
 func (b *bounds) admitsText(s string) bool {
@@ -103,15 +109,16 @@ func (l *layout) newBounds(conditions []condition) []bounds {
 			continue
 		}
 		at := slices.IndexFunc(out, func(b bounds) bool { return b.id == c.id && !b.never })
-		b := bounds{id: c.id, lo: math.MinInt64, hi: math.MaxInt64}
+		b := bounds{id: c.id, lo: math.MinInt64, hi: math.MaxInt64, rlo: math.Inf(-1), rhi: math.Inf(1)}
 		if at >= 0 {
 			b = out[at]
 		} else {
 			col := l.columns[c.id]
 			var ok bool
 			b.least, b.most, ok = domain(col.stored)
-			b.text = !ok
-			if !ok && col.stored.Kind != connectors.Text {
+			b.text = !ok && col.stored.Kind == connectors.Text
+			b.real = col.stored.Kind == connectors.Float64 || col.stored.Kind == connectors.Float32
+			if !ok && !b.text && !b.real {
 				continue
 			}
 		}
@@ -137,6 +144,9 @@ func (l *layout) narrow(b *bounds, c condition) bool {
 	case opNotNull:
 		return true // as every other condition: nulls are not wanted
 	}
+	if b.real {
+		return b.narrowReal(c)
+	}
 	if b.text {
 		s, ok := c.value.(string)
 		if !ok {
@@ -155,6 +165,24 @@ func (l *layout) narrow(b *bounds, c condition) bool {
 		return false
 	}
 	b.lo, b.hi = max(b.lo, lo), min(b.hi, hi)
+	return true
+}
+
+// narrowReal applies a condition to a column of floats.
+func (b *bounds) narrowReal(c condition) bool {
+	v, ok := c.value.(float64)
+	if n, whole := c.value.(int64); whole && n < exactReal && n > -exactReal {
+		v, ok = float64(n), true
+	}
+	if !ok || v != v || math.IsInf(v, 0) {
+		return false
+	}
+	if c.op != opLess && c.op != opLessEqual {
+		b.rlo = max(b.rlo, v)
+	}
+	if c.op != opGreater && c.op != opGreaterEqual {
+		b.rhi = min(b.rhi, v)
+	}
 	return true
 }
 
@@ -393,6 +421,17 @@ func (p *pruner) excludesGroup(seg *segment.File, g parquet.RowGroup) bool {
 		if !ok {
 			continue
 		}
+		if b.real {
+			from, to := low.Double(), high.Double()
+			if low.Kind() == parquet.Float {
+				from, to = float64(low.Float()), float64(high.Float())
+			}
+			// Bounds do not tell of NaN.
+			if b.rhi != math.Inf(1) && (from > b.rhi || to < b.rlo) {
+				return true
+			}
+			continue
+		}
 		if b.text {
 			if b.tlo != nil && string(high.ByteArray()) < *b.tlo || b.thi != nil && string(low.ByteArray()) > *b.thi {
 				return true
@@ -438,7 +477,7 @@ func (p *pruner) prefix() []string {
 func (p *pruner) eachSorted(step func(b *bounds) error) error {
 	for _, id := range p.view.layout.table.ArchivingSortColumns {
 		b := p.of(id)
-		if b == nil || p.view.layout.columns[id].deleted {
+		if b == nil || b.real || p.view.layout.columns[id].deleted {
 			return nil
 		}
 		if err := step(b); err != nil || !b.equal() {
@@ -581,6 +620,12 @@ func (b *bounds) tester(arr arrow.Array) func(i int) bool {
 			return arr.IsValid
 		}
 		return func(i int) bool { return a.IsValid(i) && b.admitsText(a.Value(i)) }
+	}
+	switch x := arr.(type) {
+	case *array.Float64:
+		return func(i int) bool { return b.admitsReal(x.Value(i)) && x.IsValid(i) }
+	case *array.Float32:
+		return func(i int) bool { return b.admitsReal(float64(x.Value(i))) && x.IsValid(i) }
 	}
 	get := wholeOf(arr)
 	if arr.NullN() == 0 {

@@ -23,6 +23,7 @@ type projection struct {
 	place []int // by column of the result: its place in a batch
 	batch arrow.RecordBatch
 	show  []shower
+	value atom
 	row   []driver.Value
 	at    int
 	err   error
@@ -106,10 +107,9 @@ func (p *projection) Next() ([]driver.Value, bool) {
 	if p.left <= 0 {
 		return nil, false
 	}
-	var a atom
 	for i, c := range p.place {
-		p.show[c](&a, p.at)
-		p.row[i] = a.value()
+		p.show[c](&p.value, p.at)
+		p.row[i] = p.value.value()
 	}
 	p.at++
 	p.left--

@@ -26,6 +26,7 @@ func (t *madeRows) Open() lite.Cursor { return &madeCursor{table: t} }
 type madeCursor struct {
 	table *madeRows
 	at    int
+	atom  atom
 }
 
 func (c *madeCursor) Filter(int, []driver.Value) (bool, error) {
@@ -39,9 +40,8 @@ func (c *madeCursor) Next() (bool, error) {
 }
 
 func (c *madeCursor) Column(out lite.Out, i int) {
-	var a atom
-	a.set(c.table.value(i, c.at))
-	a.out(out)
+	c.atom.set(c.table.value(i, c.at))
+	c.atom.out(out)
 }
 
 func (c *madeCursor) Row() (int64, error) { return int64(c.at), nil }
