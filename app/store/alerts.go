@@ -16,10 +16,12 @@ func (s *Store) UnheardRuns(ctx context.Context, limit int) ([]model.Run, error)
 	return list, fail(err, "list the runs that ended")
 }
 
-// HearRuns says that the notifications have heard of the runs.
+// HearRuns says that the notifications have heard of the runs. It counts as no change: nothing that is read of a run tells of it.
 func (s *Store) HearRuns(ctx context.Context, ids []string) error {
-	_, err := s.writer.ExecContext(ctx, `UPDATE arus_run_logs_runs SET heard = 1 WHERE id IN (SELECT value FROM json_each(?))`, listJSON(ids))
-	return fail(err, "note the runs that ended")
+	return fail(s.write(ctx, func(tx *transaction) error {
+		_, err := tx.Tx.ExecContext(ctx, `UPDATE arus_run_logs_runs SET heard = 1 WHERE id IN (SELECT value FROM json_each(?))`, listJSON(ids))
+		return err
+	}), "note the runs that ended")
 }
 
 // ChangesFoundBy returns the changes of schemas that a run found first.

@@ -49,6 +49,7 @@ func TestWhatWasSeenIsHeldUntilItChanges(t *testing.T) {
 		{"the use of a token", func() error {
 			return s.SaveTouches(t.Context(), []Touch{{Token: true, ID: token.ID, At: s.now()}})
 		}, nil},
+		{"that a run was heard of", func() error { return s.HearRuns(t.Context(), []string{run.ID}) }, nil},
 		{"log lines", func() error {
 			return s.AppendRunLogs(t.Context(), []model.RunLog{{RunID: run.ID, Level: model.LogInfo, Message: "x", Timestamp: s.now()}})
 		}, []string{"logs"}},
