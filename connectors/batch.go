@@ -67,13 +67,17 @@ func (b *Batcher) Flush() error {
 	full := b.rows
 	b.total += int64(b.rows)
 	b.rows, b.bytes = 0, 0
+	if err := b.emit(batch); err != nil {
+		return err
+	}
+	// Only now is room made for as much again: emit may have had to wait.
 	for i, builder := range b.Builders {
 		builder.Reserve(full)
 		if t, ok := builder.(texting); ok {
 			t.ReserveData(texts[i] + texts[i]/16)
 		}
 	}
-	return b.emit(batch)
+	return nil
 }
 
 // texting is a builder of texts or bytes.
