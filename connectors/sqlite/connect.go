@@ -105,7 +105,7 @@ func (s *Source) acquire(ctx context.Context) (*lite.Conn, error) {
 		"PRAGMA busy_timeout = " + busyTimeout,
 		"PRAGMA query_only = 1",
 		"PRAGMA trusted_schema = 0",
-		"PRAGMA cache_size = -1024", // the system has the pages too
+		"PRAGMA cache_size = -1024",          // the system has the pages too
 		"SELECT count(*) FROM sqlite_schema", // reads the header: only now is it known to be a database
 	} {
 		if err := c.Exec(ctx, sql); err != nil {
