@@ -393,7 +393,7 @@ func (l *chunkedLoad) chunk(ctx context.Context, i int, careful bool) error {
 	}
 	c.addReplaced(f)
 	return l.finish(ctx, model.Chunk{
-		Position: i, Range: l.state.Chunks[i].Range, RawRows: f.result.RawRows, Boundary: f.edgeRows.encode(f.schema),
+		Position: i, Range: l.state.Chunks[i].Range, RawRows: f.result.RawRows, Boundary: f.edges(ctx),
 		Counts: model.RunCounts{Read: f.read, Loaded: f.loaded, Filtered: f.filtered, DeadLetters: int64(len(f.letters))},
 	}, true)
 }

@@ -318,7 +318,7 @@ func (c *tableCopy) whole(ctx context.Context, columns []connectors.Column, uppe
 	}
 	c.addReplaced(f)
 	n := counted{read: f.read, loaded: f.loaded, raw: f.result.RawRows, filtered: f.filtered, dead: int64(len(f.letters))}
-	return outcome{counted: n, total: f.loaded, upper: upper, boundary: f.edgeRows.encode(f.schema)}, nil
+	return outcome{counted: n, total: f.loaded, upper: upper, boundary: f.edges(ctx)}, nil
 }
 
 func (c *tableCopy) addReplaced(f *flow) {

@@ -349,6 +349,14 @@ func (f *flow) take(batch arrow.RecordBatch) arrow.RecordBatch {
 	return connectors.SelectRows(batch, keep)
 }
 
+// edges are the fingerprints that the next run will meet, as they are stored.
+func (f *flow) edges(ctx context.Context) []byte {
+	own := f.copy.ownTurn()
+	own.take(ctx)
+	defer own.give()
+	return f.edgeRows.encode(f.schema)
+}
+
 // sameWindow reads a keyless table's window and compares its rows with the
 // fingerprints of the last run: when they are the same rows, nothing is loaded.
 // Without a key a changed row cannot be told from a new one, so any difference
