@@ -3,6 +3,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,13 +15,16 @@ import (
 
 var (
 	shellBlock = regexp.MustCompile("(?ms)(?:^<!-- not run: ([^\n]*) -->\n)?^```sh\n(.*?)^```$")
+	indentedCall = regexp.MustCompile(`(?m)^(?: {4}|\t)(?:\$ )?(?:arus|sudo|go) .*$`)
+	inlineCall   = regexp.MustCompile("`(arus [a-z][^`\n]*)`")
 	// What else than arus a command of the docs may call.
-	otherTools = regexp.MustCompile(`^(sudo|dpkg|go|printf|echo|\.ci/run|systemctl|journalctl|curl|#)`)
+	otherTools = regexp.MustCompile(`^([A-Z_]+=\S*|sudo|dpkg|go|printf|echo|\.ci/run|systemctl|journalctl|curl|#)`)
 )
 
 // TestTheCommandsOfTheDocs runs every shell block of the documentation, one
 // page after the other in a data directory of its own. A block that cannot be
-// run says why, and its commands are held against the command line.
+// run says why, and its commands are held against the command line, as are the
+// ones within a sentence.
 func TestTheCommandsOfTheDocs(t *testing.T) {
 	t.Parallel()
 	pages, err := filepath.Glob("../docs/*.md")
@@ -36,6 +40,14 @@ func TestTheCommandsOfTheDocs(t *testing.T) {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
+		}
+		for _, line := range indentedCall.FindAllString(string(text), -1) {
+			t.Errorf("%s: %q is not run: commands stand in blocks of sh", page, line)
+		}
+		for _, m := range inlineCall.FindAllStringSubmatch(string(text), -1) {
+			if err := checkMention(m[1]); err != nil {
+				t.Errorf("%s: `%s`: %v", page, m[1], err)
+			}
 		}
 		blocks := shellBlock.FindAllStringSubmatch(string(text), -1)
 		if len(blocks) == 0 {
@@ -100,6 +112,26 @@ func checkCommand(line string) error {
 		return fmt.Errorf("there is no %q", cmd.CommandPath()+" "+cmd.Flags().Arg(0))
 	}
 	return cmd.ValidateArgs(cmd.Flags().Args())
+}
+
+// checkMention holds a command within a sentence, which may leave out what it
+// takes, against the command line.
+func checkMention(call string) error {
+	words := shellWords(strings.ReplaceAll(call, "…", ""))
+	cmd, rest, err := Commands().Find(words[1:])
+	if err != nil {
+		return err
+	}
+	if !cmd.HasParent() && len(words) > 1 && !strings.HasPrefix(words[1], "-") || cmd.HasSubCommands() && cmd.HasParent() && len(rest) > 0 && rest[0] == strings.ToLower(rest[0]) {
+		return errors.New("there is no such command")
+	}
+	for _, word := range rest {
+		name, _, _ := strings.Cut(strings.TrimLeft(word, "-"), "=")
+		if strings.HasPrefix(word, "--") && cmd.Flag(name) == nil {
+			return fmt.Errorf("there is no --%s", name)
+		}
+	}
+	return nil
 }
 
 // shellWords splits a simple line as a shell does, up to a redirection.

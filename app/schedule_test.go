@@ -160,6 +160,17 @@ func emptyTables(t *testing.T, file string, first, n int) {
 	}
 }
 
+// peakMemory is the most memory that a process has had.
+func peakMemory(pid int) string {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)) // elsewhere it is not known
+	for line := range strings.SplitSeq(string(status), "\n") {
+		if v, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			return strings.TrimSpace(v)
+		}
+	}
+	return "unknown"
+}
+
 // runServer runs a server as a process of its own for a while, then kills it or asks it to stop. It says how long that was and
 // what it took of the machine.
 func runServer(t *testing.T, dir string, length time.Duration, kill bool) string {
@@ -174,13 +185,7 @@ func runServer(t *testing.T, dir string, length time.Duration, kill bool) string
 		t.Fatal(err)
 	}
 	<-ctx.Done()
-	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid)) // elsewhere the memory is not known
-	memory := "unknown"
-	for line := range strings.SplitSeq(string(status), "\n") {
-		if v, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			memory = strings.TrimSpace(v)
-		}
-	}
+	memory := peakMemory(cmd.Process.Pid)
 	if kill {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait() // it was killed
