@@ -147,18 +147,23 @@ func (p *Pace) enter(ctx context.Context, t *turn) {
 		case <-t.come:
 			return
 		case <-ctx.Done():
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			if at := slices.Index(p.waiting, t); at >= 0 {
-				p.waiting = slices.Delete(p.waiting, at, at+1)
-				p.seat(t)
-			}
+			p.force(t)
 			return
 		case <-look.C:
 			p.mu.Lock()
 			p.admit()
 			p.mu.Unlock()
 		}
+	}
+}
+
+// force gives a place to one that waits, whether there is one or not.
+func (p *Pace) force(t *turn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if at := slices.Index(p.waiting, t); at >= 0 {
+		p.waiting = slices.Delete(p.waiting, at, at+1)
+		p.seat(t)
 	}
 }
 
