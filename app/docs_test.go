@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	shellBlock = regexp.MustCompile("(?ms)(?:^<!-- not run: ([^\n]*) -->\n)?^```sh\n(.*?)^```$")
+	shellBlock   = regexp.MustCompile("(?ms)(?:^<!-- not run: ([^\n]*) -->\n)?^```sh\n(.*?)^```$")
 	indentedCall = regexp.MustCompile(`(?m)^(?: {4}|\t)(?:\$ )?(?:arus|sudo|go) .*$`)
 	inlineCall   = regexp.MustCompile("`(arus [a-z][^`\n]*)`")
 	// What else than arus a command of the docs may call.
