@@ -226,11 +226,18 @@ func (f *flow) stage(ctx context.Context, group *errgroup.Group, queue <-chan ar
 			return err
 		}
 		defer done()
+		own := f.copy.ownTurn()
+		if len(transform.ScriptNames(f.copy.transforms.list)) > 0 {
+			own = &turn{} // it waits for another process
+		}
+		defer own.give()
 		for batch := range queue {
 			if batch = f.withoutDeleted(batch); batch == nil {
 				continue
 			}
+			own.take(ctx)
 			r, err := s.Run(ctx, batch)
+			own.give()
 			if err == nil {
 				err = send(r)
 			}
