@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -90,5 +91,59 @@ func TestDeclaredFactTables(t *testing.T) {
 	}
 	if got := strings.Join(f.rows("SELECT id, status FROM trips PARTITION (p20260303, p20260313, plater) ORDER BY id"), " "); got != "7|it's 8|it's 9|it's" {
 		t.Errorf("the rows are %s", got)
+	}
+}
+
+// TestStagedRowsChangeTheirDay merges into a declared fact table by the staging table.
+func TestStagedRowsChangeTheirDay(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	opened, err := NewMariaDB().OpenDestination(t.Context(), f.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = opened.Close() })
+	d := declaredTrips(f.cfg.Database)
+	now := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
+	if _, err := opened.(connectors.Declarer).Declare(t.Context(), []connectors.Declaration{d}, connectors.DeclareOptions{Apply: true, Now: now}); err != nil {
+		t.Fatal(err)
+	}
+	columns := []connectors.Column{d.Columns[0].Column, d.Columns[1].Column, d.Columns[2].Column}
+	for i, merge := range []struct {
+		careful bool
+		batches [][][]string
+		want    string
+	}{
+		{false, [][][]string{{{"86400", "1", "5"}, {"86401", "2", "0"}, {"1772625600", "3", "7"}}}, "86400|1|5 86401|2|0 1772625600|3|7"},
+		{false, [][][]string{{{"172800", "1", "6"}, {"86401", "2", "8"}}, {{"4294967295", "3", "9"}, {"259200", "1", "0"}, {"5", "4", "1"}}}, "259200|1|0 86401|2|8 4294967295|3|9 5|4|1"},
+		{true, [][][]string{{{"1", "1", "1"}, {"2", "1", "2"}}, {{"3", "1", "3"}, {"86401", "2", "9"}}, {{"7", "5", "5"}}}, "3|1|3 86401|2|9 4294967295|3|9 5|4|1 7|5|5"},
+	} {
+		l, err := opened.Begin(t.Context(), connectors.LoadRequest{
+			Target: d.Target, Columns: columns, Key: d.Key, Mode: connectors.Merge, RunID: runOne, SyncedAt: now, Careful: merge.careful, Again: i > 0,
+			Raw: &connectors.RawTarget{Table: connectors.TableRef{Schema: d.Target.Schema, Name: "trips_raw"}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent := 0
+		for _, rows := range merge.batches {
+			if err := l.Write(t.Context(), rowsBatch(t, columns, rows...)); err != nil {
+				t.Fatal(err)
+			}
+			sent += len(rows)
+		}
+		result, err := l.Commit(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if result.Rows != int64(sent) || result.RawRows != int64(sent) {
+			t.Errorf("merge %d: %+v of %d rows", i, result, sent)
+		}
+		if got := strings.Join(f.rows("SELECT ts, id, city FROM trips ORDER BY id"), " "); got != merge.want {
+			t.Errorf("after merge %d the rows are %s", i, got)
+		}
+		if got := strings.Join(f.rows("SELECT COUNT(*) FROM trips_raw"), " "); got != fmt.Sprint(sent) {
+			t.Errorf("after merge %d there are %s staged rows of %d", i, got, sent)
+		}
 	}
 }

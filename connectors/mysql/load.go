@@ -207,7 +207,7 @@ func (l *load) begin(ctx context.Context) error {
 		l.rows = &appender{ss: l.ss, table: l.shadow, fixed: l.meta(), replace: l.req.Mode == connectors.Merge}
 	default:
 		temporary := connectors.TableRef{Schema: l.target.Schema, Name: loadTable}
-		l.rows = &appender{ss: l.ss, table: temporary, replace: l.mark.Moves() && l.req.Mode == connectors.Merge}
+		l.rows = &appender{ss: l.ss, table: temporary, replace: l.moves()}
 		l.into = func(ctx context.Context) error {
 			if l.rows.replace {
 				return l.bringDays(ctx, temporary)
@@ -282,6 +282,9 @@ func (l *load) createLike(ctx context.Context, ref connectors.TableRef) error {
 	return err
 }
 
+// moves says whether a row that is merged may have another day than the one of its key that is there.
+func (l *load) moves() bool { return l.mark.Moves() && l.req.Mode == connectors.Merge && !l.fresh }
+
 // bringDays upserts into a declared fact table, whose key is unique within a day
 // only: a row whose time is another moves. The rows that came have one key each.
 func (l *load) bringDays(ctx context.Context, from connectors.TableRef) error {
@@ -302,7 +305,7 @@ func (l *load) bringDays(ctx context.Context, from connectors.TableRef) error {
 // or the later row alone.
 func (l *load) createTemporary(ctx context.Context, ref connectors.TableRef) error {
 	parts := []string{ident(loadOrder) + " bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY"}
-	if l.rows.replace {
+	if l.moves() {
 		parts = []string{"PRIMARY KEY (" + connectors.QuoteList(l.req.Key, '`') + ")"}
 	}
 	for _, c := range l.columns {

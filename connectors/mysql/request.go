@@ -77,12 +77,6 @@ func (l *load) lookAtTarget(ctx context.Context) error {
 	if l.req.Mode == connectors.Replace && l.mark == nil {
 		return nil
 	}
-	if l.mark.Moves() && l.req.Raw != nil && l.req.Mode == connectors.Merge {
-		return &connectors.Error{
-			Kind: connectors.KindUnsupported, Op: "load", Object: l.target.String(), Hint: "load it without staging, or with its time column in the key",
-			Err: errors.New("rows of a declared fact table that come by the staging table cannot change their day"),
-		}
-	}
 	return l.fits(natives, indexes)
 }
 

@@ -28,16 +28,42 @@ type staging struct {
 
 // beginRaw makes the staging table if need be and opens the transaction.
 func (l *load) beginRaw(ctx context.Context) error {
-	if err := l.openStaging(ctx); err != nil {
-		return err
-	}
 	into := l.target
 	if l.fresh {
 		into = l.shadow
 	}
-	l.into = func(ctx context.Context) error { return l.bring(ctx, into, l.fromStaging()) }
+	l.into = func(ctx context.Context) error {
+		return l.bring(ctx, into, "SELECT "+l.unpacked()+", "+l.metaValues()+l.fromStaging())
+	}
+	if l.moves() {
+		temporary := connectors.TableRef{Schema: l.target.Schema, Name: loadTable}
+		// Before the transaction, which a server may not let it be part of.
+		if err := l.createTemporary(ctx, temporary); err != nil {
+			return err
+		}
+		l.into = func(ctx context.Context) error { return l.bringStagedDays(ctx, temporary) }
+	}
+	if err := l.openStaging(ctx); err != nil {
+		return err
+	}
 	l.rows = l.stager(l.staging.table)
 	return nil
+}
+
+// bringStagedDays upserts staged rows into a declared fact table, by way of a table of the last row of each key.
+func (l *load) bringStagedDays(ctx context.Context, temporary connectors.TableRef) error {
+	for _, statement := range []string{
+		"DELETE FROM " + qualified(temporary),
+		"REPLACE INTO " + qualified(temporary) + " (" + connectors.QuoteList(connectors.ColumnNames(l.req.Columns), '`') + ") SELECT " + l.unpacked() + l.fromStaging(),
+	} {
+		if _, err := l.ss.exec(ctx, statement); err != nil {
+			return err
+		}
+	}
+	if err := l.ss.warnings(ctx); err != nil {
+		return err
+	}
+	return l.bringDays(ctx, temporary)
 }
 
 // openStaging makes the staging table if need be, opens the transaction and finds where the load's rows begin.
@@ -183,10 +209,9 @@ func (l *load) staged(after string) string {
 	return ident(rawID) + " > " + after + " AND " + ident(rawRunID) + " = " + literal(l.req.RunID)
 }
 
-// fromStaging selects this load's rows in the columns of the typed table.
+// fromStaging is where a SELECT finds this load's rows that have not been brought further.
 func (l *load) fromStaging() string {
-	return "SELECT " + l.unpacked() + ", " + l.metaValues() + " FROM " + qualified(l.staging.table) +
-		" WHERE " + l.staged(l.staging.after) + " ORDER BY " + ident(rawID)
+	return " FROM " + qualified(l.staging.table) + " WHERE " + l.staged(l.staging.after) + " ORDER BY " + ident(rawID)
 }
 
 // unpacked lists the columns of the typed table as expressions over _data.
