@@ -17,6 +17,10 @@ import (
 	"arus/connectors/sqlite/lite"
 )
 
+// maxBatch bounds a batch, in bytes. A file gives the next one at once: larger ones
+// gain nothing.
+const maxBatch = 2 << 20
+
 // Read streams rows by one SELECT, which is one snapshot.
 func (s *Source) Read(ctx context.Context, req connectors.ReadRequest, emit func(arrow.RecordBatch) error) error {
 	const op = "read"
@@ -30,7 +34,9 @@ func (s *Source) Read(ctx context.Context, req connectors.ReadRequest, emit func
 		if err != nil {
 			return err
 		}
-		b := connectors.NewBatcher(req.Columns, req.Limits, emit)
+		limits := req.Limits.OrDefault()
+		limits.Bytes = min(limits.Bytes, maxBatch)
+		b := connectors.NewBatcher(req.Columns, limits, emit)
 		defer b.Release()
 		decode := make([]decoder, len(req.Columns))
 		for i, col := range req.Columns {
