@@ -12,6 +12,7 @@ import (
 	"arus/app/control"
 	"arus/app/control/controltest"
 	"arus/app/model"
+	"arus/app/store"
 	"arus/connectors"
 )
 
@@ -169,6 +170,24 @@ func TestABadPipelineChangesNothing(t *testing.T) {
 	}
 	if after := exported(t, s); after != before {
 		t.Errorf("something changed:\n%s", after)
+	}
+	// One bad pipeline alone, beside a change that is good: nothing of that either, and no word of it in the audit log.
+	_, lines, err := s.Store.ListAudit(ctx, store.AuditFilter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := strings.Replace(strings.Replace(before, `max_retries: "5"`, `max_retries: "6"`, 1), "destination: dwh", "destination: nowhere", 1)
+	if _, err := s.ApplyDeclaration(ctx, read(t, one), false); err == nil || !strings.Contains(err.Error(), "nowhere") {
+		t.Errorf("apply = %v", err)
+	}
+	if after := exported(t, s); after != before {
+		t.Errorf("something changed beside a bad pipeline:\n%s", after)
+	}
+	if _, now, err := s.Store.ListAudit(ctx, store.AuditFilter{}); err != nil || now != lines {
+		t.Errorf("%d lines in the audit log, %d before, %v", now, lines, err)
+	}
+	if good, err := s.ApplyDeclaration(ctx, read(t, strings.Replace(before, `max_retries: "5"`, `max_retries: "6"`, 1)), false); err != nil || len(good.Changes) != 1 {
+		t.Errorf("the same without it: %+v, %v", good.Changes, err)
 	}
 	for text, want := range map[string]string{
 		"version: 2":             "version",

@@ -1,20 +1,60 @@
 package store
 
 import (
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 
 	"arus/embed"
 )
 
+const upgradeDir = "../../testdata/upgrade"
+
+// TestMigrationsStayAsTheyWere: a step that others have taken already is never
+// changed, since TestOldStateFilesOpen makes the files of earlier versions by it.
+// A new one gets its line in migrations.sha256 when it is released.
+func TestMigrationsStayAsTheyWere(t *testing.T) {
+	t.Parallel()
+	sums, err := os.ReadFile(filepath.Join(upgradeDir, "migrations.sha256"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(sums)) {
+		want, name, _ := strings.Cut(strings.TrimSpace(line), "  ")
+		text, err := fs.ReadFile(embed.Migrations, "migrations/"+name)
+		if got := fmt.Sprintf("%x", sha256.Sum256(text)); err != nil || got != want {
+			t.Errorf("%s is not what it was: write a step of its own (%v)", name, err)
+		}
+	}
+}
+
+// rowsOf is every row of every table by the columns that the table has now, or
+// by the given ones.
+func rowsOf(t *testing.T, s *Store, columns map[string][]string) (map[string][]string, map[string][]string) {
+	t.Helper()
+	if columns == nil {
+		columns = map[string][]string{}
+		for _, table := range texts(t, s, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'arus%'`) {
+			columns[table] = texts(t, s, `SELECT name FROM pragma_table_info('`+table+`')`)
+		}
+	}
+	rows := map[string][]string{}
+	for table, names := range columns {
+		rows[table] = texts(t, s, `SELECT json_array(quote("`+strings.Join(names, `"), quote("`)+`")) FROM `+table+` ORDER BY 1`)
+	}
+	return rows, columns
+}
+
 // TestOldStateFilesOpen opens the state file of every earlier version, made by
-// its migrations alone, with something in it: it is copied, upgraded, and what
-// was in it is there.
+// its migrations alone, with something in each of its tables: it is copied and
+// upgraded, and every value that was in it is there.
 func TestOldStateFilesOpen(t *testing.T) {
 	t.Parallel()
 	names, err := fs.Glob(embed.Migrations, "migrations/*.sql")
@@ -23,6 +63,7 @@ func TestOldStateFilesOpen(t *testing.T) {
 	}
 	slices.Sort(names)
 	old := fstest.MapFS{}
+	content := []string{"content.sql"}
 	for i, name := range names[:len(names)-1] {
 		text, err := fs.ReadFile(embed.Migrations, name)
 		if err != nil {
@@ -34,13 +75,19 @@ func TestOldStateFilesOpen(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		insert, err := os.ReadFile("../../testdata/upgrade/content.sql")
-		if err != nil {
-			t.Fatal(err)
+		if more := fmt.Sprintf("%04d.sql", i+1); fileIsThere(filepath.Join(upgradeDir, more)) {
+			content = append(content, more)
 		}
-		if _, err := s.writer.ExecContext(t.Context(), string(insert)); err != nil {
-			t.Fatalf("%s: %v", name, err)
+		for _, file := range content {
+			insert, err := os.ReadFile(filepath.Join(upgradeDir, file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.writer.ExecContext(t.Context(), string(insert)); err != nil {
+				t.Fatalf("%s, %s: %v", name, file, err)
+			}
 		}
+		was, columns := rowsOf(t, s, nil)
 		closeNow(t, s)
 		if info, err := Inspect(t.Context(), filepath.Join(dir, FileName)); err != nil || info.Version != int64(i+1) {
 			t.Errorf("%s: %+v, %v", name, info, err)
@@ -49,6 +96,12 @@ func TestOldStateFilesOpen(t *testing.T) {
 		s, err = Open(t.Context(), dir, Options{})
 		if err != nil {
 			t.Fatalf("open a file of version %d: %v", i+1, err)
+		}
+		is, _ := rowsOf(t, s, columns)
+		for table, rows := range was {
+			if !slices.Equal(rows, is[table]) {
+				t.Errorf("version %d: %s held %v and holds %v", i+1, table, rows, is[table])
+			}
 		}
 		p, err := s.FindPipeline(t.Context(), "orders")
 		if err != nil || len(p.Tables) != 1 || p.Tables[0].SourceTable != "orders" {
@@ -65,6 +118,11 @@ func TestOldStateFilesOpen(t *testing.T) {
 		}
 		closeNow(t, s)
 	}
+}
+
+func fileIsThere(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
 }
 
 // TestInspectRefusesWhatIsNoStateFile, or is damaged.
