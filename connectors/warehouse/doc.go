@@ -39,14 +39,19 @@
 //
 // SQLite checks every statement over virtual tables. SELECT columns FROM one table
 // [LIMIT n] is what a scan gives. A statement of the form SELECT ...
-// FROM one table WHERE ... GROUP BY ... whose expressions are arithmetic and
-// comparisons of numbers, or functions of one column, is answered from whole
-// columns: groups and aggregates are made here, and SQLite evaluates what is
-// around them. All else, and all that meets a value with which this way does not
-// calculate exactly as SQLite (an integer overflow, NaN, a decimal that is a
-// text, more than some 500,000 groups), goes row by row. Both ways leave out
-// files, days, row groups and stretches of sorted rows by the conditions that
-// compare a column with a constant. EXPLAIN says which way it was, and what was read.
+// FROM one table WHERE ... GROUP BY ... is answered from whole columns: groups and
+// aggregates are made here, and SQLite evaluates what is around them. Of its
+// expressions, arithmetic and comparisons of numbers are calculated here; all others
+// of up to four columns SQLite evaluates, once for every combination of their
+// values. Of SELECT ... FROM one table WHERE ... ORDER BY ... LIMIT n the first n
+// rows are found in the columns of the condition and the order, and SQLite gets a
+// table of these. All else, and all that meets a value with which these ways do not
+// calculate exactly as SQLite (an integer overflow, NaN, a decimal that is a text,
+// more than some 500,000 groups) or an expression of which most rows have another
+// value, goes row by row, by a module that belongs to the connection (see package
+// lite). All ways leave out files, days, row groups and stretches of sorted rows by
+// the conditions that compare a column with a constant. EXPLAIN says which way it
+// was, and what was read.
 //
 // # What SELECT sees
 //

@@ -399,7 +399,7 @@ func (g *grouping) scan(q *session, into *groups, read *Read) (err error) {
 			read.LiveRead = s.liveRows
 			return err
 		}
-		all := true
+		var all bool
 		all, chosen, err = b.choose(batch, where, chosen)
 		if err == nil && (all || len(chosen) > 0) {
 			err = into.add(b, g.nodes, all, chosen)

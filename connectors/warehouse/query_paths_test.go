@@ -15,8 +15,10 @@ import (
 func oddColumns() []connectors.Column {
 	return []connectors.Column{
 		col("id", connectors.Int64), col("a", connectors.Text), col("b", connectors.Text), col("few", connectors.Text), col("i", connectors.Int32), col("u", connectors.Uint64), col("f", connectors.Float64),
-		{Name: "d", Type: connectors.NewDecimal(12, 2)}, {Name: "w", Type: connectors.NewDecimal(30, 4)}, col("num", connectors.Numeric), col("ok", connectors.Bool), col("bytes", connectors.Bytes),
-		col("at", connectors.Timestamp), col("day", connectors.Date), {Name: "e", Type: connectors.Type{Kind: connectors.Enum, Values: []string{"x", "Y", "", "10"}}},
+		{Name: "d", Type: connectors.NewDecimal(12, 2)},
+		{Name: "w", Type: connectors.NewDecimal(30, 4)},
+		col("num", connectors.Numeric), col("ok", connectors.Bool), col("bytes", connectors.Bytes), col("at", connectors.Timestamp), col("day", connectors.Date),
+		{Name: "e", Type: connectors.Type{Kind: connectors.Enum, Values: []string{"x", "Y", "", "10"}}},
 	}
 }
 

@@ -91,10 +91,10 @@ func (h *topHeap) Pop() any {
 // compare says which value comes first.
 func (k *topKey) compare(a, b *topValue) int {
 	if a.null || b.null {
-		switch {
-		case a.null == b.null:
+		if a.null == b.null {
 			return 0
-		case a.null == k.nullsLast:
+		}
+		if a.null == k.nullsLast {
 			return 1
 		}
 		return -1
@@ -247,12 +247,8 @@ func (t *top) mentioned() (ids []int, ok bool) {
 			ids = append(ids, id)
 		}
 	}
-	for _, name := range []string{"rowid", "oid", "_rowid_"} {
-		if named(name) {
-			return nil, false // of a row of the table itself
-		}
-	}
-	return ids, true
+	// The number of a row is that of the table itself.
+	return ids, !slices.ContainsFunc([]string{"rowid", "oid", "_rowid_"}, named)
 }
 
 // answer finds the rows and starts the statement over them. errRows means that the

@@ -48,7 +48,7 @@ func (t *top) scan() (err error) {
 			t.read.LiveRead = s.liveRows
 			return err
 		}
-		all := true
+		var all bool
 		all, chosen, err = b.choose(batch, t.where, chosen)
 		if err == nil && (all || len(chosen) > 0) {
 			err = t.add(b, s.spans, all, chosen)
