@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Installs the deb in an empty Debian and uses it there: demo, console, backup, wipe, restore, upgrade,
-# removal; then runs the demo of the arm programs where qemu is. Needs root, debootstrap (or --root DIR, an
-# empty Debian that is copied) and the network for it. What is missing is said, and its part is left out.
+# Looks at what 'go tool task release:snapshot' made: checksums, archives, how each program was built; installs
+# the deb in an empty Debian and uses it there: demo, console, backup, wipe, restore, upgrade, removal; runs the
+# programs of linux, those for arm where qemu is. Needs root, debootstrap (or --root DIR, an empty Debian
+# that is copied) and the network for it. What is missing is said, and its part is left out.
 #
 #   packaging/check.sh [--root DIR] [--previous DEB]
 #
-# There is no systemd in such a root: the unit's ExecStart is run as its User with its Environment.
+# There is no systemd in such a root: the unit's ExecStart is run as its User with its Environment, and
+# systemd-analyze reads the unit where it is installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -78,11 +80,19 @@ packages() {
   fi
   mkdir -p "$root/proc" && mount -t proc proc "$root/proc" 2>/dev/null || echo "(no /proc: it cannot be mounted here)"
 
-  local first=${previous:-$deb}
+  local first=${previous:-$deb} unit
   say "install $(basename "$first") alone"
   cp "$first" "$root/tmp/first.deb"
   inside dpkg -i /tmp/first.deb
   [ "$(stat -c %U:%a "$root/var/lib/arus")" = "$(inside id -un arus):700" ] || [ "$(inside stat -c %U:%a /var/lib/arus)" = arus:700 ] || fail "the data directory"
+
+  if command -v systemd-analyze >/dev/null; then
+    say "systemd reads the unit"
+    unit=$(systemd-analyze verify --man=no --recursive-errors=no --root="$root" arus.service 2>&1) || { echo "$unit"; fail "the unit"; }
+    echo "${unit:-no complaint}"
+  else
+    skip "the unit as systemd reads it: needs systemd-analyze"
+  fi
 
   say "the demo runs"
   asArus arus demo --rows 10000 | tail -12
@@ -135,21 +145,70 @@ upgrade() {
   inside ls /var/lib/arus/backups | grep -q '^arus-.*\.db$' || echo "(no copy of the state file: its version did not change)"
 }
 
+# artefacts: everything is there, whole, and built as it should be.
+artefacts() {
+  local program archive
+  [ -d dist ] || fail "there is nothing in dist/: run 'go tool task release:snapshot'"
+  say "checksums, and how the programs were built"
+  (cd dist && sha256sum --quiet -c SHA256SUMS) || fail "a checksum"
+  for program in linux_amd64 linux_arm64 linux_armv7 darwin_arm64 darwin_amd64 windows_amd64.exe; do
+    [ -f "dist/bin/arus_$program" ] || { skip "$program: there is no program of it"; continue; }
+    go version -m "dist/bin/arus_$program" | grep -q "CGO_ENABLED=0" || fail "arus_$program was built with cgo"
+    ls dist/arus_"${program%.exe}"_*.cdx.json > /dev/null || fail "there is no list of what is in arus_$program"
+    case "$program" in
+      linux_*) archive=$(ls dist/arus_*_"$program".tar.gz) && tar -tzf "$archive" > "$work/list" ;;
+      *) archive=$(ls dist/arus_*_"${program%.exe}".zip) && unzip -Z1 "$archive" > "$work/list" ;;
+    esac
+    for want in LICENSE README.md man/arus.1 completions/arus.bash; do
+      grep -q "/$want$" "$work/list" || fail "$archive lacks $want"
+    done
+    case "$program" in
+      darwin_*) unzip -Z1 "$(ls dist/Arus_*_"$program".app.zip)" | grep -q "^Arus.app/Contents/MacOS/arus$" || fail "the bundle of $program" ;;
+      windows_*)
+        go tool -modfile=tools/release/go.mod go-winres extract --dir "$work/winres" "dist/bin/arus_$program" || fail "the resources of $program"
+        grep -q '"product_version"\|"ProductVersion"' "$work/winres/winres.json" && ls "$work/winres"/*.ico "$work/winres"/*.png 2>/dev/null | grep -q . || fail "$program has no icon or no version"
+        ;;
+    esac
+    echo "$(basename "$archive"): $(du -h "$archive" | cut -f1)"
+  done
+}
+
+# runs lets a program make the demo, and serve until it is asked to stop.
+runs() {
+  local name=$1 data="$work/data-${1// /-}" at=18083 server
+  shift
+  say "$name: the demo, a server"
+  "$@" demo --rows 10000 --data "$data" > "$work/demo" 2>&1 || { cat "$work/demo"; fail "the demo of $name"; }
+  [ "$(grep -c ' yes$' "$work/demo")" = 5 ] || { cat "$work/demo"; fail "$name: not every table is equal"; }
+  grep "^first load" "$work/demo"
+  "$@" serve --data "$data" --listen 127.0.0.1:$at > "$work/serve.log" 2>&1 &
+  server=$!
+  for _ in $(seq 1 600); do
+    curl -fsS "http://127.0.0.1:$at/readyz" 2>/dev/null | grep -q ready && break
+    kill -0 "$server" 2>/dev/null || { cat "$work/serve.log"; fail "the server of $name ended"; }
+    sleep 0.1
+  done
+  curl -fsS "http://127.0.0.1:$at/setup" | grep -q "Set up Arus" || { kill "$server"; fail "the console of $name"; }
+  kill -TERM "$server"
+  wait "$server" || [ $? = 143 ] || fail "the server of $name ended with $?"
+}
+
 others() {
   local arch qemu
-  for arch in arm64:qemu-aarch64-static armv7:qemu-arm-static; do
+  for arch in amd64: arm64:qemu-aarch64-static armv7:qemu-arm-static; do
     qemu=${arch#*:} arch=${arch%:*}
+    [ "$arch" != amd64 ] || [ "$(uname -m)" = x86_64 ] || qemu=qemu-x86_64-static
     if [ ! -x "dist/bin/arus_linux_$arch" ]; then
       skip "linux $arch: dist/bin/arus_linux_$arch is not there"
-    elif ! command -v "$qemu" >/dev/null; then
+    elif [ -n "$qemu" ] && ! command -v "$qemu" >/dev/null; then
       skip "linux $arch: needs $qemu"
     else
-      say "linux $arch under qemu: the demo"
-      "$qemu" "dist/bin/arus_linux_$arch" demo --rows 10000 --data "$work/data-$arch" | tail -12
+      runs "linux $arch${qemu:+ under qemu}" $qemu "dist/bin/arus_linux_$arch"
     fi
   done
 }
 
+artefacts
 packages
 others
 say "done, $skipped parts left out"
