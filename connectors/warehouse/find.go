@@ -61,18 +61,35 @@ func (x *txn) find(ctx context.Context, set *keySet, lo, hi []byte, parts []*par
 		if err != nil {
 			return err
 		}
-		maybe := false
-		for i := 0; i < set.n && !maybe; i++ {
-			maybe = filter.has(set.key(i))
-		}
-		if !maybe {
+		near, numbers := x.layout.keyer.near(set, p, filter)
+		if near.n == 0 {
 			continue
 		}
-		if err := v.findIn(ctx, p, set, hit); err != nil {
+		if err := v.findIn(ctx, p, near, func(f found) error {
+			f.key = numbers[f.key]
+			return hit(f)
+		}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// near are the keys of a set that a part may have, with their numbers in it.
+func (k keyer) near(set *keySet, p *part, filter bloom) (near *keySet, numbers []int) {
+	var lo, hi rowKey
+	copy(lo[:], p.lo)
+	copy(hi[:], p.hi)
+	near = &keySet{}
+	for i := range set.n {
+		key := set.key(i)
+		if k.exact && (bytes.Compare(key[:], lo[:]) < 0 || bytes.Compare(key[:], hi[:]) > 0) || !filter.has(key) {
+			continue
+		}
+		near.add(key)
+		numbers = append(numbers, i)
+	}
+	return near, numbers
 }
 
 func limits(rows int) connectors.Limits { return connectors.Limits{Rows: rows} }
