@@ -24,7 +24,7 @@ func TestChunksOfWhateverAKeyHolds(t *testing.T) {
 		divided   bool
 	}{
 		{"rowid", "k INTEGER PRIMARY KEY", func(i int) string { return fmt.Sprint(i*i*i - 1000) }, true},
-		{"int", "k INT PRIMARY KEY NOT NULL", func(i int) string { return fmt.Sprint(i - 9_000_000_000_000_000_000) }, true},
+		{"int", "k INT PRIMARY KEY NOT NULL", func(i int) string { return fmt.Sprint(int64(i) - 9_000_000_000_000_000_000) }, true},
 		{"descending", "k INT NOT NULL, PRIMARY KEY (k DESC)", func(i int) string { return fmt.Sprint(i) }, true},
 		{"mixed blob", "k BLOB PRIMARY KEY NOT NULL", mixed, false},
 		{"mixed any", "k PRIMARY KEY NOT NULL", mixed, false},
