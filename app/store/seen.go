@@ -75,6 +75,7 @@ func (s *Store) Moved() { s.changes.counts[s.changes.tables[Queue]].Add(1) }
 var (
 	tableName = regexp.MustCompile(`\barus_\w+`)
 	firstWord = regexp.MustCompile(`\w+`)
+	change    = regexp.MustCompile(`(?i)\b(INSERT|UPDATE|DELETE|REPLACE)\b`)
 )
 
 // statement are the tables that a statement names, and whether it changes them.
@@ -88,7 +89,7 @@ func (c *changes) statement(query string) statement {
 		return s.(statement) //nolint:forcetypeassert // nothing else is stored
 	}
 	word := strings.ToUpper(firstWord.FindString(query))
-	s := statement{writes: word != "SELECT" && word != "PRAGMA"}
+	s := statement{writes: word != "SELECT" && word != "PRAGMA" && (word != "WITH" || change.MatchString(query))}
 	names := tableName.FindAllString(query, -1)
 	if (word == "INSERT" || word == "UPDATE" || word == "DELETE") && len(names) > 0 {
 		names = names[:1] // what stands further on is only looked at

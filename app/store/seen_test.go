@@ -106,6 +106,24 @@ func TestWhatWasSeenIsHeldUntilItChanges(t *testing.T) {
 	}
 }
 
+func TestStatementsThatChange(t *testing.T) {
+	t.Parallel()
+	c := openStore(t, t.TempDir()).changes
+	for query, tables := range map[string]int{
+		"SELECT\n\t(SELECT count(*) FROM arus_config_users)":                                                0,
+		"  select 1 FROM arus_config_users":                                                                 0,
+		"WITH u AS (SELECT id FROM arus_config_users) SELECT * FROM u":                                      0,
+		"WITH u AS (SELECT id FROM arus_config_users) DELETE FROM arus_config_sessions WHERE user_id IN u":  2,
+		"\n\tUPDATE\n arus_config_users SET name = (SELECT max(name) FROM arus_config_sources)":             1,
+		"INSERT INTO arus_config_runtime_settings (key, value) SELECT 'a', count(*) FROM arus_config_users": 1,
+		"REPLACE INTO arus_config_runtime_settings (key, value) VALUES ('a', 'b')":                          1,
+	} {
+		if s := c.statement(query); s.writes != (tables > 0) || s.writes && len(s.tables) < tables {
+			t.Errorf("%q: %+v", query, s)
+		}
+	}
+}
+
 // TestASnapshotIsAsOldAsItsBeginning changes a table between two looks of one snapshot, which does not see the change.
 func TestASnapshotIsAsOldAsItsBeginning(t *testing.T) {
 	t.Parallel()
