@@ -38,7 +38,7 @@
 // # How a SELECT is answered
 //
 // SQLite checks every statement over virtual tables. SELECT columns FROM one table
-// [LIMIT n] is what a scan gives. A statement of the form SELECT ...
+// [WHERE ...] [LIMIT n] is what a scan gives. A statement of the form SELECT ...
 // FROM one table WHERE ... GROUP BY ... is answered from whole columns: groups and
 // aggregates are made here, and SQLite evaluates what is around them. Of its
 // expressions, arithmetic and comparisons of numbers are calculated here; all others

@@ -37,6 +37,14 @@ type compiler struct {
 	fold   func(tokens []token) (any, bool) // evaluates what has no column
 }
 
+// newCompiler compiles expressions of a statement, whose constants SQLite evaluates.
+func newCompiler(q *session, s *shape, v *View) *compiler {
+	return &compiler{layout: v.layout, alias: s.alias, fold: func(tokens []token) (any, bool) {
+		values, err := q.all("SELECT " + s.text(tokens))
+		return single(values), err == nil && len(values) == 1
+	}}
+}
+
 // compile gives nil for what cannot be evaluated by columns.
 func (c *compiler) compile(tokens []token) *node {
 	c.tokens, c.at, c.failed = tokens, 0, false

@@ -44,11 +44,7 @@ func unprefixed(tokens []token, alias string) []token {
 
 // newGrouping plans a statement; nil when it is not of the form.
 func newGrouping(q *session, s *shape, v *View) *grouping {
-	g := &grouping{shape: s, view: v}
-	g.compiler = &compiler{layout: v.layout, alias: s.alias, fold: func(tokens []token) (any, bool) {
-		values, err := q.all("SELECT " + s.text(tokens))
-		return single(values), err == nil && len(values) == 1
-	}}
+	g := &grouping{shape: s, view: v, compiler: newCompiler(q, s, v)}
 	for i := range s.items {
 		s.items[i].tokens = unprefixed(s.items[i].tokens, s.alias)
 	}

@@ -25,6 +25,7 @@ type session struct {
 	views    map[string]bool
 	reads    []*Read
 	collates bool  // texts may compare by another collation than their bytes
+	inOrder  bool  // rows must come in the order of the scan
 	err      error // of a table, in its own words
 }
 

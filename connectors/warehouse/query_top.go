@@ -128,10 +128,7 @@ func newTop(q *session, s *shape, v *View) *top {
 			return nil
 		}
 	}
-	c := &compiler{layout: v.layout, alias: s.alias, fold: func(tokens []token) (any, bool) {
-		values, err := q.all("SELECT " + s.text(tokens))
-		return single(values), err == nil && len(values) == 1
-	}}
+	c := newCompiler(q, s, v)
 	if len(s.where) > 0 {
 		n := c.compile(unprefixed(s.where, s.alias))
 		if n == nil {

@@ -122,7 +122,7 @@ func (t *virtualTable) Plan(info *lite.Plan) error {
 	for i := range info.Terms {
 		c := &info.Terms[i]
 		op, ok := compareOpOf(c.Op)
-		if !ok || !c.Usable || c.Column < 0 || c.Column >= len(t.ids) {
+		if !ok || !c.Usable || t.session.inOrder || c.Column < 0 || c.Column >= len(t.ids) {
 			continue
 		}
 		id := t.ids[c.Column]
