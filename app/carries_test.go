@@ -126,22 +126,7 @@ func changeTables(t *testing.T, files []string, rows int, fill bool) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tables, err := db.QueryContext(t.Context(), "SELECT name FROM sqlite_schema WHERE type = 'table'")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var names []string
-		for tables.Next() {
-			var name string
-			if err := tables.Scan(&name); err != nil {
-				t.Fatal(err)
-			}
-			names = append(names, name)
-		}
-		if err := tables.Err(); err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range names {
+		for _, name := range namesOfTables(t, db) {
 			text := fmt.Sprintf("UPDATE %s SET note = note || 'x', updated_at = strftime('%%Y-%%m-%%d %%H:%%M:%%f') WHERE id %% 100 = abs(random()) %% 100", name)
 			if fill {
 				text = fmt.Sprintf("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) INSERT INTO %s SELECT i, 'row ' || i, strftime('%%Y-%%m-%%d %%H:%%M:%%f') FROM n", rows, name)
@@ -154,6 +139,26 @@ func changeTables(t *testing.T, files []string, rows int, fill bool) {
 			t.Fatal(err)
 		}
 	}
+}
+
+func namesOfTables(t *testing.T, db *sql.DB) (names []string) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), "SELECT name FROM sqlite_schema WHERE type = 'table'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, name)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return names
 }
 
 // runsOfMinutes counts the runs that succeeded, the due times without one, and how late the latest of them began.

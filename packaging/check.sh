@@ -166,7 +166,7 @@ artefacts() {
       darwin_*) unzip -Z1 "$(ls dist/Arus_*_"$program".app.zip)" | grep -q "^Arus.app/Contents/MacOS/arus$" || fail "the bundle of $program" ;;
       windows_*)
         go tool -modfile=tools/release/go.mod go-winres extract --dir "$work/winres" "dist/bin/arus_$program" || fail "the resources of $program"
-        grep -q '"product_version"\|"ProductVersion"' "$work/winres/winres.json" && ls "$work/winres"/*.ico "$work/winres"/*.png 2>/dev/null | grep -q . || fail "$program has no icon or no version"
+        grep -q '"product_version"\|"ProductVersion"' "$work/winres/winres.json" && ls "$work/winres"/*.ico > /dev/null || fail "$program has no icon or no version"
         ;;
     esac
     echo "$(basename "$archive"): $(du -h "$archive" | cut -f1)"

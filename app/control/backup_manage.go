@@ -17,14 +17,17 @@ import (
 type BackupReport struct {
 	BackupManifest
 	Whole    bool // with the warehouse; else it is a copy of the state file
-	Contents store.Contents
+	Contents Contents
 }
+
+// Contents is how much a state file holds.
+type Contents = store.Contents
 
 // Contents is how much there is now, and how many tables of the built-in
 // warehouse: what a restore takes the place of.
-func (s *Service) Contents(ctx context.Context) (store.Contents, int, error) {
+func (s *Service) Contents(ctx context.Context) (Contents, int, error) {
 	if err := s.may(ctx, auth.Maintain); err != nil {
-		return store.Contents{}, 0, err
+		return Contents{}, 0, err
 	}
 	tables, err := s.WarehouseTables(ctx)
 	if err != nil { // what cannot be opened can be restored

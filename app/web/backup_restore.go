@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"arus/app/control"
-	"arus/app/store"
 	"arus/connectors"
 	"arus/views/components"
 	"arus/views/pages"
@@ -40,7 +39,7 @@ func (v *visit) restoreForm(f components.Form) error {
 	return v.showAs(statusOf(f), page{title: "Restore", crumbs: backupCrumbs()}, pages.Restore(view))
 }
 
-func restoreLines(now, then store.Contents) []pages.RestoreLine {
+func restoreLines(now, then control.Contents) []pages.RestoreLine {
 	return []pages.RestoreLine{
 		{What: "Accounts", Now: now.Users, Then: then.Users},
 		{What: "Sources", Now: now.Sources, Then: then.Sources},
