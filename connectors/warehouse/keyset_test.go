@@ -55,8 +55,23 @@ func TestKeyRuns(t *testing.T) {
 		keys string
 		ends int // the first that may be a second one
 	}{
-		{"abcdef", 6}, {"defabc", 6}, {"defabcd", 6}, {"efcdab", 6}, {"aba", 2}, {"aa", 1}, {"acb", 2}, {"efabg", 5}, {"efabe", 4}, {"efabf", 4}, {"ghdeabcf", 8},
-		{"ghabdecf", 6}, {"zyxwvuts", 8}, {"ab|mn|cd|op|ef", 14}, {"ab|mn|cd|op|emf", 13}, {"ab|mn|cd|bo", 9}, {"abm|cn", 4},
+		{"abcdef", 6},
+		{"defabc", 6},
+		{"defabcd", 6},
+		{"efcdab", 6},
+		{"aba", 2},
+		{"aa", 1},
+		{"acb", 2},
+		{"efabg", 5},
+		{"efabe", 4},
+		{"efabf", 4},
+		{"ghdeabcf", 8},
+		{"ghabdecf", 6},
+		{"zyxwvuts", 8},
+		{"ab|mn|cd|op|ef", 14},
+		{"ab|mn|cd|op|emf", 13},
+		{"ab|mn|cd|bo", 9},
+		{"abm|cn", 4},
 	} {
 		var r keyRuns
 		var last []byte

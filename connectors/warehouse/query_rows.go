@@ -192,10 +192,10 @@ func (p *projection) remaining() (rowSource, error) {
 	}
 	for range p.read.Delivered {
 		if _, ok := rows.Next(); !ok {
-			break
+			return nil, errors.Join(rows.Err(), rows.Close(), p.view.table.readError(errors.New("rows were not found again")))
 		}
 	}
-	return rows, rows.Err()
+	return rows, nil
 }
 
 // Err is the error that ended the rows.
