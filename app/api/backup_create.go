@@ -51,7 +51,11 @@ type patient struct {
 // Read gives the next part time of its own.
 func (p *patient) Read(b []byte) (int, error) {
 	_ = p.control.SetReadDeadline(time.Now().Add(patience)) // where there is none, none is needed
-	return p.body.Read(b)
+	n, err := p.body.Read(b)
+	if err != nil {
+		_ = p.control.SetReadDeadline(time.Time{}) // what follows takes as long as it needs
+	}
+	return n, err
 }
 
 // backupList lists the backups folder.

@@ -50,7 +50,7 @@ func openKey(text []byte, passphrase connectors.Secret) (string, error) {
 	if err := json.Unmarshal(text, &k); err != nil {
 		return "", fmt.Errorf("read the key in the backup: %w", err)
 	}
-	if k.N > 1<<20 || k.R > 32 || k.P > 16 || len(k.Nonce) != chacha20poly1305.NonceSizeX {
+	if k.N > 1<<18 || k.R > 8 || k.P > 4 || len(k.Nonce) != chacha20poly1305.NonceSizeX {
 		return "", errors.New("read the key in the backup: it is not of this program")
 	}
 	derived, err := scrypt.Key([]byte(passphrase.Reveal()), k.Salt, k.N, k.R, k.P, chacha20poly1305.KeySize)
