@@ -82,7 +82,7 @@ type Row struct {
 
 // Value gives the value of a column of the result.
 func (r *Row) Value(i int) Value {
-	mem := (*sqlite3.TMem)(unsafe.Add(pointer(r.vm.FpResultRow), uintptr(i)*unsafe.Sizeof(sqlite3.TMem{})))
+	mem := at[sqlite3.TMem](r.vm.FpResultRow + uintptr(i)*unsafe.Sizeof(sqlite3.TMem{}))
 	switch mem.Fflags & sqlite3.MEM_AffMask {
 	case sqlite3.MEM_Null:
 		return Value{}
@@ -119,14 +119,11 @@ func (r *Row) converted(i int32) Value {
 	return Value{}
 }
 
-// pointer is an address in SQLite's memory, which does not move.
-func pointer(p uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&p)) }
-
 func text(p uintptr, n int32) string {
 	if p == 0 || n <= 0 {
 		return ""
 	}
-	return unsafe.String((*byte)(pointer(p)), n)
+	return unsafe.String(at[byte](p), n)
 }
 
 // Scan runs a query and gives its rows one by one, without a copy of their values.
@@ -136,14 +133,15 @@ func (c *Conn) Scan(ctx context.Context, sql string, args []driver.Value, row fu
 		return err
 	}
 	r, empty, err := c.stepping(rows.rows)
-	for step := int32(sqlite3.SQLITE_ROW); err == nil && !empty; {
-		if err = row(r); err != nil {
+	for err == nil && !empty {
+		if err = row(r); err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
 			break
 		}
-		if err = ctx.Err(); err != nil {
-			break
-		}
-		if step = sqlite3.Xsqlite3_step(r.tls, r.stmt); step == sqlite3.SQLITE_DONE {
+		step := sqlite3.Xsqlite3_step(r.tls, r.stmt)
+		if step == sqlite3.SQLITE_DONE {
 			break
 		}
 		if step != sqlite3.SQLITE_ROW { // the statement says at its end what befell it
@@ -166,5 +164,5 @@ func (c *Conn) stepping(rows driver.Rows) (r *Row, empty bool, err error) {
 		return nil, false, errors.New("the SQLite driver does not show its statement")
 	}
 	p := uintptr(stmt.Uint())
-	return &Row{tls: (*libc.TLS)(tls.UnsafePointer()), stmt: p, vm: (*sqlite3.TVdbe)(pointer(p))}, none.Bool(), nil
+	return &Row{tls: (*libc.TLS)(tls.UnsafePointer()), stmt: p, vm: at[sqlite3.TVdbe](p)}, none.Bool(), nil
 }
