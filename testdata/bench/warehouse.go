@@ -38,6 +38,8 @@ func questions(from int64) []question {
 		{"filter", "SELECT count(*), sum(tip) FROM trips WHERE status = 'completed' AND fare > 20", 3},
 		{"distinct", "SELECT count(*) FROM (SELECT DISTINCT driver FROM trips)", 1 / 1.5},
 		{"rows of a day and city", "SELECT ts, id, city, status, vehicle, driver, fare, tip, miles, paid FROM trips WHERE " + day + " AND city = 7 ORDER BY id", 1 / 1.5},
+		{"rows of a filter", "SELECT ts, id, city, status, vehicle, driver, fare, tip, miles, paid FROM trips WHERE fare > 40", 1 / 1.5},
+		{"latest rows", "SELECT ts, id, city, status, vehicle, driver, fare, tip, miles, paid FROM trips ORDER BY ts DESC, id LIMIT 20", 3},
 		{"row by row", "SELECT sum(length(vehicle || status)) FROM trips", 1 / 1.5},
 		{"all rows", "SELECT id, ts, city, fare FROM trips", 1 / 1.5},
 		{"top of all", "SELECT id, fare FROM trips ORDER BY fare DESC, id LIMIT 20", 1 / 1.5},
