@@ -44,7 +44,7 @@ func (l *load) beginKeys(ctx context.Context) error {
 	}
 	l.feed = &feed{columns: l.req.Columns, numbers: new(atomic.Uint64), careful: l.req.Careful}
 	var err error
-	if l.feed.typed, err = l.newInserter(ctx, l.shadow, columns, nil, insertBytes); err != nil {
+	if l.feed.typed, err = l.newInserter(l.shadow, columns, nil, insertBytes); err != nil {
 		return err
 	}
 	l.feed.typed.stamp = func([]*encoder, uint64, int) {}

@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -138,15 +139,21 @@ func (e *encoder) size() int {
 	return len(e.nulls) + len(e.data) + len(e.texts)*header + len(e.arena)
 }
 
-// fill moves the values of some rows into the driver's column.
-func (e *encoder) fill(to chcolumn.Interface, from, until int) error {
+// wireBuffer is the size of the buffer that the driver's decoding asks for: one
+// of this size is taken as it is, instead of a new one for every column.
+const wireBuffer = 128 << 10
+
+// fill moves the values of some rows into the driver's column, those of fixed
+// size by way of the reader.
+func (e *encoder) fill(to chcolumn.Interface, from, until int, wire *bufio.Reader) error {
 	var nulls []byte
 	if e.to.nullable {
 		nulls = e.nulls[from:until]
 	}
 	if e.to.base != "String" {
 		width := len(e.data) / e.rows
-		return to.Decode(chproto.NewReader(io.MultiReader(bytes.NewReader(nulls), bytes.NewReader(e.data[from*width:until*width]))), until-from)
+		wire.Reset(io.MultiReader(bytes.NewReader(nulls), bytes.NewReader(e.data[from*width:until*width])))
+		return to.Decode(chproto.NewReader(wire), until-from)
 	}
 	texts := e.texts[from:until]
 	if !e.to.nullable {

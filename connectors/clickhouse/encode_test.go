@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"strings"
@@ -63,7 +64,7 @@ func TestModernTypes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := e.fill(to, 0, e.rows); err != nil {
+			if err := e.fill(to, 0, e.rows, bufio.NewReaderSize(nil, wireBuffer)); err != nil {
 				t.Fatal(err)
 			}
 			var got []string

@@ -95,17 +95,11 @@ func (f *feed) flush(ctx context.Context) error {
 		return err
 	}
 	if f.raw != nil {
-		if err := f.raw.dispatch(ctx); err != nil {
+		if err := f.raw.flush(ctx); err != nil {
 			return err
 		}
 	}
-	if err := f.typed.flush(ctx); err != nil {
-		return err
-	}
-	if f.raw != nil {
-		return f.raw.wait(ctx)
-	}
-	return nil
+	return f.typed.flush(ctx)
 }
 
 func (f *feed) close() {

@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -19,30 +20,26 @@ import (
 // one load, or several loads for one table, each gets a share.
 const (
 	insertRows  = 512 << 10
-	insertBytes = 14 << 20
-	sharedBytes = 7 << 20
-	longRow     = 16 << 10 // bytes from which on rows make small blocks
-	sentRows    = 32 << 10 // that travel at a time, so that the driver's memory stays small and is used again;
-	sentBytes   = 4 << 20  // fewer where rows are long
+	insertBytes = 12 << 20
+	sharedBytes = 4 << 20
+	longRow     = 16 << 10  // bytes from which on rows make small blocks
+	sentRows    = 16 << 10  // that travel at a time, so that the driver's memory stays small and is used again;
+	sentBytes   = 512 << 10 // fewer where rows are long
 )
 
 // partsPatience is how long an INSERT waits for the server's merges.
 const partsPatience = 5 * time.Minute
 
-// inserter writes rows to one table, a block an INSERT. A block is written
-// whole or not at all, and its failure is told by the next call. While one block
-// is on its way the next is collected.
+// inserter writes rows to one table, a block an INSERT. A block is written whole
+// or not at all. While it is on its way, the rows of the next wait as batches: a
+// second block would take as much memory for little time.
 type inserter struct {
 	*db
-	table  connectors.TableRef
-	stamp  stamp
-	bytes  int             // of a block
-	ctx    context.Context // of the blocks on their way: a call's own may end with the call
-	cancel context.CancelFunc
-
-	block   *block // being collected
-	spare   *block
-	sending chan error // of the block on its way; nil when there is none
+	table connectors.TableRef
+	stamp stamp
+	bytes int           // of a block
+	block *block        // being collected
+	wire  *bufio.Reader // of the columns being sent
 }
 
 // block is what one INSERT carries.
@@ -55,24 +52,20 @@ type block struct {
 	bytes    int // in memory
 }
 
-func (d *db) newInserter(ctx context.Context, table connectors.TableRef, columns, meta []native, bytes int) (*inserter, error) {
-	w := &inserter{db: d, table: table, bytes: bytes}
-	for _, b := range []**block{&w.block, &w.spare} {
-		*b = &block{}
-		for _, side := range []struct {
-			columns []native
-			to      *[]*encoder
-		}{{columns, &(*b).columns}, {meta, &(*b).meta}} {
-			for _, c := range side.columns {
-				e, err := newEncoder(d.version, c.Column, c.native)
-				if err != nil {
-					return nil, err
-				}
-				*side.to = append(*side.to, e)
+func (d *db) newInserter(table connectors.TableRef, columns, meta []native, bytes int) (*inserter, error) {
+	w := &inserter{db: d, table: table, bytes: bytes, block: &block{}, wire: bufio.NewReaderSize(nil, wireBuffer)}
+	for _, side := range []struct {
+		columns []native
+		to      *[]*encoder
+	}{{columns, &w.block.columns}, {meta, &w.block.meta}} {
+		for _, c := range side.columns {
+			e, err := newEncoder(d.version, c.Column, c.native)
+			if err != nil {
+				return nil, err
 			}
+			*side.to = append(*side.to, e)
 		}
 	}
-	w.ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return w, nil
 }
 
@@ -140,57 +133,26 @@ func (w *inserter) write(ctx context.Context, batch arrow.RecordBatch, from uint
 		enough = min(enough, sharedBytes)
 	}
 	if w.block.rows >= insertRows || w.block.bytes >= enough {
-		return w.dispatch(ctx)
+		return w.flush(ctx)
 	}
 	return nil
 }
 
-// dispatch sends the block off once the one before has arrived.
-func (w *inserter) dispatch(ctx context.Context) error {
-	if err := w.wait(ctx); err != nil {
-		return err
-	}
+// flush sends what was collected and waits until it has arrived.
+func (w *inserter) flush(ctx context.Context) error {
 	if w.block.rows == 0 {
 		return nil
 	}
-	full := w.block
-	w.block, w.spare = w.spare, full
-	sending := make(chan error, 1)
-	w.sending = sending
-	go func() { sending <- w.deliver(w.ctx, full) }()
-	return nil
-}
-
-// wait lets the block on its way arrive.
-func (w *inserter) wait(ctx context.Context) error {
-	if w.sending == nil {
-		return nil
-	}
-	stop := context.AfterFunc(ctx, w.cancel)
-	defer stop()
-	err := <-w.sending
-	w.sending = nil
-	w.spare.reset()
+	err := w.deliver(ctx, w.block)
+	w.block.reset()
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return cause
 	}
 	return err
 }
 
-// flush sends what was collected and waits until it has arrived.
-func (w *inserter) flush(ctx context.Context) error {
-	if err := w.dispatch(ctx); err != nil {
-		return err
-	}
-	return w.wait(ctx)
-}
-
-// close ends what is on its way and lets the collected rows go.
-func (w *inserter) close() {
-	w.cancel()
-	_ = w.wait(w.ctx)
-	w.block.reset()
-}
+// close lets the collected rows go.
+func (w *inserter) close() { w.block.reset() }
 
 // reset empties the block.
 func (b *block) reset() {
@@ -303,7 +265,7 @@ func (w *inserter) send(ctx context.Context, full *block) (err error) {
 			}
 		}
 		for i, e := range encoders {
-			if err := e.fill(columns[i], from, min(from+piece, full.rows)); err != nil {
+			if err := e.fill(columns[i], from, min(from+piece, full.rows), w.wire); err != nil {
 				return err
 			}
 		}

@@ -167,7 +167,7 @@ func (l *load) makeShadow(ctx context.Context, d dialect, numbers *atomic.Uint64
 	}
 	l.feed = &feed{columns: l.req.Columns, numbers: numbers, careful: l.req.Careful}
 	origin := originOf(l.run, l.req.SyncedAt)
-	if l.feed.typed, err = l.newInserter(ctx, l.shadow, natives(l.req.Columns, in), metaNatives(in, versioned), bytes); err != nil {
+	if l.feed.typed, err = l.newInserter(l.shadow, natives(l.req.Columns, in), metaNatives(in, versioned), bytes); err != nil {
 		return err
 	}
 	l.feed.typed.stamp = numbered(origin, l.first)

@@ -429,7 +429,7 @@ func TestLowCardinality(t *testing.T) {
 	}
 	later := &db{dialect: dialect{version: version{19, 17}}, conn: f.dest.conn}
 	columns := []connectors.Column{column("id", connectors.Int64), column("a", connectors.Enum), nullable("b", connectors.Enum)}
-	w, err := later.newInserter(t.Context(), connectors.TableRef{Schema: f.schema, Name: "t"}, []native{{columns[0], "Int64"}, {columns[1], "LowCardinality(String)"}, {columns[2], "LowCardinality(Nullable(String))"}}, nil, insertBytes)
+	w, err := later.newInserter(connectors.TableRef{Schema: f.schema, Name: "t"}, []native{{columns[0], "Int64"}, {columns[1], "LowCardinality(String)"}, {columns[2], "LowCardinality(Nullable(String))"}}, nil, insertBytes)
 	if err != nil {
 		t.Fatal(err)
 	}

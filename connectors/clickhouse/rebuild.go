@@ -262,7 +262,7 @@ type rowStream struct {
 func (d *db) newStream(ctx context.Context, into connectors.TableRef, columns []connectors.Column, key []string, in func(connectors.Column) native, meta []native) (*rowStream, error) {
 	s := &rowStream{}
 	var err error
-	if s.insert, err = d.newInserter(ctx, into, natives(columns, in), meta, sharedBytes); err != nil {
+	if s.insert, err = d.newInserter(into, natives(columns, in), meta, sharedBytes); err != nil {
 		return nil, err
 	}
 	s.insert.stamp = stamped(func(row uint64) origin { return s.origins[row-s.written] })

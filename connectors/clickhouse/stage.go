@@ -99,7 +99,7 @@ func (l *load) makeStaging(ctx context.Context, d dialect, bytes int) (*inserter
 		return nil, err
 	}
 	data := connectors.Column{Name: rawData, Type: connectors.Type{Kind: connectors.JSON}}
-	w, err := l.newInserter(ctx, l.staged.shadow, []native{{data, "String"}}, []native{
+	w, err := l.newInserter(l.staged.shadow, []native{{data, "String"}}, []native{
 		{connectors.Column{Name: rawID, Type: versionColumn.Type}, "UInt64"},
 		{metaColumns[0], "UUID"},
 		{connectors.Column{Name: rawExtracted, Type: metaColumns[1].Type}, l.staged.extracted},
