@@ -220,8 +220,18 @@ func scanDate[T ~string | ~[]byte](s T) (days, n int, ok bool) {
 	if !ok1 || !ok2 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
 		return 0, 0, false
 	}
-	return DaysFromCivil(year, month, day), i + 6, true
+	if year > maxYear || year < minYear {
+		return 0, 0, false
+	}
+	days = DaysFromCivil(year, month, day)
+	return days, i + 6, (days < 0) == (year < 1970) // else it did not fit into 32 bits
 }
+
+// The years in which the first and the last day lie that 32 bits can hold.
+const (
+	minYear = -5_877_641
+	maxYear = 5_881_580
+)
 
 func daysIn(year, month int) int {
 	switch month {
