@@ -195,7 +195,7 @@ func databaseName(t testing.TB) string {
 
 // cleanupContext outlives the test's own context, which has ended when clean-up functions run.
 func cleanupContext(t testing.TB) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(t.Context()), 30*time.Second)
+	return context.WithTimeout(context.WithoutCancel(t.Context()), 5*time.Minute)
 }
 
 func withDatabase(t testing.TB, rawURL, database string) string {
