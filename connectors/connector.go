@@ -316,9 +316,10 @@ type RawTarget struct {
 
 // LoadResult counts what a committed load did.
 type LoadResult struct {
-	Rows    int64 // rows that arrived in the target
-	RawRows int64 // rows that arrived in the staging table, kept ones too; 0 in direct mode
-	Deleted int64 // rows that Retain deleted or marked, or Remove deleted
+	Rows     int64 // rows that arrived in the target
+	RawRows  int64 // rows that arrived in the staging table, kept ones too; 0 in direct mode
+	Deleted  int64 // rows that Retain deleted or marked, or Remove deleted
+	Upserted int64 // Merge: how often the server says that it inserted or updated a row; 0 where it does not say
 }
 
 // Alterer is the ability of a destination to change a target that Arus made.

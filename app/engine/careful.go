@@ -116,7 +116,15 @@ func (f *flow) write(ctx context.Context, p parcel) error {
 		}
 		return err
 	}
+	f.findVoids(fitting)
 	return refused(f.load.Write(ctx, fitting))
+}
+
+// findVoids looks for rows without a value in a required column.
+func (f *flow) findVoids(batch arrow.RecordBatch) {
+	for i, col := range f.copy.shape.load {
+		f.voids = f.voids || f.copy.required(col) && batch.Column(i).NullN() > 0
+	}
 }
 
 // keepRows notes the rows that raw mode keeps, before they are letters as they

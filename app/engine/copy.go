@@ -287,6 +287,7 @@ type outcome struct {
 	upper    *connectors.Bound
 	boundary []byte
 	base     string // the earliest run whose rows are in it; empty: this one
+	proven   bool   // the server has told of each row that it is there
 }
 
 // whole copies the window in one piece and one load.
@@ -318,7 +319,7 @@ func (c *tableCopy) whole(ctx context.Context, columns []connectors.Column, uppe
 	}
 	c.addReplaced(f)
 	n := counted{read: f.read, loaded: f.loaded, raw: f.result.RawRows, filtered: f.filtered, dead: int64(len(f.letters))}
-	return outcome{counted: n, total: f.loaded, upper: upper, boundary: f.edges(ctx)}, nil
+	return outcome{counted: n, total: f.loaded, upper: upper, boundary: f.edges(ctx), proven: f.proven()}, nil
 }
 
 func (c *tableCopy) addReplaced(f *flow) {

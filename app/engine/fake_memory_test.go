@@ -48,7 +48,9 @@ type database struct {
 	frozen bool // it cannot alter tables
 	holds  connectors.Holds
 	fail   func(connectors.LoadRequest) error
-	spoil  func(record) // changes what is loaded
+	spoil  func(record)           // changes what is loaded
+	tells  func(rows int64) int64 // what a merge says of so many rows; nil: nothing
+	counts int                    // how often rows were counted
 
 	rebuilt connectors.RebuildRequest
 	pruned  time.Time
@@ -290,7 +292,11 @@ func (l *memoryLoad) Commit(context.Context) (connectors.LoadResult, error) {
 	}
 	t.rows = append(old, l.rows...)
 	t.raw = append(t.raw, l.raw...)
-	return connectors.LoadResult{Rows: int64(len(l.rows)), RawRows: int64(len(l.raw))}, nil
+	result := connectors.LoadResult{Rows: int64(len(l.rows)), RawRows: int64(len(l.raw))}
+	if req.Mode == connectors.Merge && l.m.tells != nil {
+		result.Upserted = l.m.tells(result.Rows)
+	}
+	return result, nil
 }
 
 func (l *memoryLoad) Abort() error { return nil }
@@ -311,6 +317,7 @@ func (m *database) Alter(_ context.Context, ref connectors.TableRef, add, widen 
 func (m *database) Count(_ context.Context, req connectors.CountRequest) (connectors.Counts, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.counts++
 	counts := connectors.Counts{Nulls: make([]int64, len(req.Nulls))}
 	for _, r := range m.tables[req.Target.Name].rows {
 		if req.RunID != "" && r[connectors.MetaRunID] != req.RunID {

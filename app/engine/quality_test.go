@@ -1,9 +1,12 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/google/go-cmp/cmp"
 
 	"arus/app/model"
@@ -42,6 +45,69 @@ func TestLoadsAreCountedAtTheDestination(t *testing.T) {
 	b.job.FullRefresh = true
 	b.mustSucceed()
 	b.checksAre()
+}
+
+// TestMergesAreCountedWhereTheServerDoesNotTellEnough: a count reads the whole target, and is spared where the server has told of
+// each row that it is there.
+func TestMergesAreCountedWhereTheServerDoesNotTellEnough(t *testing.T) {
+	t.Parallel()
+	all := func(n int64) int64 { return n }
+	for _, tt := range []struct {
+		name   string
+		tells  func(int64) int64
+		counts int
+	}{
+		{"told", all, 0},
+		{"not told", nil, 1},
+		{"told of fewer", func(n int64) int64 { return n - 1 }, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			table := orders().many(6)
+			b := newMemoryBench(t, table)
+			b.mustSucceed()
+			b.state.quality = nil
+			b.to.counts, b.to.tells = 0, tt.tells
+			table.touch(0, 1, nil)
+			table.touch(1, 2, nil)
+			b.mustSucceed()
+			b.checksAre("row_count passed 2 2 ", "null_check passed 0 0 ")
+			if b.to.counts != tt.counts {
+				t.Errorf("%d counts, want %d", b.to.counts, tt.counts)
+			}
+		})
+	}
+}
+
+// TestAMissingValueIsNotProven: rows are counted where one of those to load lacks what it has to have.
+func TestAMissingValueIsNotProven(t *testing.T) {
+	t.Parallel()
+	id, n := col("id", connectors.Int32), col("n", connectors.Int32)
+	b := connectors.NewBatcher([]connectors.Column{id, n}, connectors.Limits{}, func(batch arrow.RecordBatch) error {
+		defer batch.Release()
+		for _, required := range []bool{false, true} {
+			n := n
+			n.Nullable = !required
+			f := &flow{loaded: 1, result: connectors.LoadResult{Upserted: 1}, copy: &tableCopy{
+				shape: &shape{load: []connectors.Column{id, n}}, table: connectors.Table{PrimaryKey: []string{"id"}},
+				plan: plan{load: connectors.Merge, key: []string{"id"}, source: []string{"id"}},
+			}}
+			if f.findVoids(batch); f.proven() == required {
+				t.Errorf("required %v: proven %v", required, f.proven())
+			}
+			f.copy.table.PrimaryKey = nil
+			if f.proven() {
+				t.Error("rows of a key that is not the source's own are proven")
+			}
+		}
+		return nil
+	})
+	defer b.Release()
+	b.Builders[0].(*array.Int32Builder).Append(1)
+	b.Builders[1].AppendNull()
+	if err := errors.Join(b.EndRow(8), b.Flush()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestDeadLettersBreachTheRowCount(t *testing.T) {

@@ -78,6 +78,29 @@ func (f *fixture) wantRows(want ...string) {
 	}
 }
 
+// TestTheServerTellsWhatItUpserts: each row once, but for those that others of their key come after.
+func TestTheServerTellsWhatItUpserts(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.mustLoad(pairRequest(connectors.Replace), pair{1, "a"}, pair{2, "b"})
+	for _, tt := range []struct {
+		rows []pair
+		want int64
+	}{{[]pair{{2, "c"}, {3, "d"}}, 2}, {[]pair{{3, "e"}, {4, "f"}, {4, "g"}}, 2}} {
+		result, err := f.load(pairRequest(connectors.Merge), tt.rows...)
+		if err != nil || result.Upserted != tt.want {
+			t.Errorf("%v: %d upserted, %v, want %d", tt.rows, result.Upserted, err, tt.want)
+		}
+	}
+	f.wantRows("1|a", "2|c", "3|e", "4|g")
+	f.exec(`CREATE FUNCTION analytics.none() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF new.v = ''x'' THEN RETURN NULL; END IF; RETURN new; END'`)
+	f.exec("CREATE TRIGGER none BEFORE INSERT ON analytics.t FOR EACH ROW EXECUTE FUNCTION analytics.none()")
+	result, err := f.load(pairRequest(connectors.Merge), pair{5, "x"}, pair{6, "y"})
+	if err != nil || result.Rows != 2 || result.Upserted != 1 {
+		t.Errorf("with a trigger that takes one of two rows away: %+v, %v", result, err)
+	}
+}
+
 func TestModes(t *testing.T) {
 	t.Parallel()
 	window := &connectors.Window{Column: "id", Lower: &connectors.Bound{Kind: connectors.Int32, Text: "2"}, Upper: &connectors.Bound{Kind: connectors.Int32, Text: "3"}}

@@ -56,13 +56,27 @@ func (l *load) merge(ctx context.Context, table string) error {
 		return l.mergeDays(ctx, table)
 	}
 	const release = "; RELEASE SAVEPOINT merge"
-	err := exec(ctx, l.conn, "SAVEPOINT merge; "+l.insertInto(table)+"SELECT "+l.selectFilled()+" FROM "+l.filling+l.conflict(table)+release)
+	err := l.upsert(ctx, "SAVEPOINT merge; "+l.insertInto(table)+"SELECT "+l.selectFilled()+" FROM "+l.filling+l.conflict(table)+release)
 	if e, ok := errors.AsType[*pgconn.PgError](err); !ok || e.Code != "21000" {
 		return err
 	}
 	key := connectors.QuoteList(l.req.Key, '"')
-	return exec(ctx, l.conn, "ROLLBACK TO SAVEPOINT merge; "+l.insertInto(table)+
+	return l.upsert(ctx, "ROLLBACK TO SAVEPOINT merge; "+l.insertInto(table)+
 		"SELECT DISTINCT ON ("+key+") "+l.selectFilled()+" FROM "+l.filling+" ORDER BY "+key+", ctid DESC"+l.conflict(table)+release)
+}
+
+// upsert runs statements, and counts what the server says that they inserted or updated.
+func (l *load) upsert(ctx context.Context, sql string) error {
+	results, err := l.conn.Exec(ctx, sql).ReadAll()
+	if err != nil {
+		return err
+	}
+	for _, r := range results {
+		if r.CommandTag.Insert() {
+			l.result.Upserted += r.CommandTag.RowsAffected()
+		}
+	}
+	return nil
 }
 
 // mergeDays upserts into a declared fact table, whose key is unique within a day

@@ -100,6 +100,9 @@ func TestEveryTypeComesThrough(t *testing.T) {
 				if raw {
 					want.RawRows = count
 				}
+				if mode == connectors.Merge {
+					want.Upserted = count
+				}
 				if result != want {
 					t.Errorf("result %+v, want %+v", result, want)
 				}
