@@ -61,14 +61,14 @@ func (p page) text() string {
 	return fmt.Sprint(text, err)
 }
 
-// until waits until an expression is true, across pages.
+// until waits until an expression is true of a page that is there as a whole, across pages.
 func (p page) until(expression string) {
 	p.t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(3 * time.Minute); ; <-tick.C {
 		ctx, cancel := context.WithTimeout(p.ctx, 10*time.Second)
-		yes, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("!!("+expression+")"))
+		yes, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("document.readyState === 'complete' && !!("+expression+")"))
 		cancel()
 		if err == nil && yes {
 			return
@@ -84,9 +84,12 @@ func (p page) fillIn(selector, text string) {
 	run(p, chromedp.SetValue(chromedp.CSS(selector), text))
 }
 
+// click presses what is there, wherever the page has moved it meanwhile.
 func (p page) click(selector string) {
 	p.t.Helper()
-	run(p, chromedp.Click(chromedp.CSS(selector)))
+	if !run(p, chromedp.Evaluate[bool](fmt.Sprintf(`(e => { if (e) e.click(); return !!e })(document.querySelector(%q))`, selector))) {
+		p.t.Fatalf("there is no %s\n%s", selector, p.text())
+	}
 }
 
 // ask is what an address answers, as text.

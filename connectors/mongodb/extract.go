@@ -194,6 +194,7 @@ func (s *Source) Read(ctx context.Context, req connectors.ReadRequest, emit func
 		return invalid(errors.New("no columns are asked for"))
 	}
 	var err error
+	few := s.fewTypes.Load()
 	if q.filter, err = filter(req, s.types()); err != nil {
 		return invalid(err)
 	}
@@ -218,7 +219,8 @@ func (s *Source) Read(ctx context.Context, req connectors.ReadRequest, emit func
 	if errors.Is(err, connectors.ErrMisfit) {
 		return err
 	}
-	if e, ok := errors.AsType[mongo.CommandError](err); ok && e.Code == codeNotImplemented && req.Exact && d.row == 0 && !s.fewTypes.Swap(true) {
+	if e, ok := errors.AsType[mongo.CommandError](err); ok && e.Code == codeNotImplemented && req.Exact && d.row == 0 && !few {
+		s.fewTypes.Store(true) // other reads may find it out at the same time
 		return s.Read(ctx, req, emit)
 	}
 	for _, name := range d.appeared {
