@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -172,6 +173,39 @@ func TestReport(t *testing.T) {
 	}
 	if err := r.failure(); err == nil || err.Error() != "failed: wrong" {
 		t.Errorf("failure = %v", err)
+	}
+}
+
+// TestReportsAreJoined: of a lane that was measured twice the later counts, and the lanes stand in their own order.
+func TestReportsAreJoined(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := func(name string, r report) string {
+		path := filepath.Join(dir, name)
+		if err := r.write(options{json: path}); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	lane := func(name string, s float64) result {
+		return result{Name: name, Rows: 1, Arus: timed{Median: sample{Seconds: s}}}
+	}
+	one := file("one", report{Arus: "b", Rows: 1000, Runs: 3, Lanes: []result{lane("pg-clickhouse", 1), lane("pg-pg-upsert", 2)}})
+	two := file("two", report{Arus: "a", Rows: 1000, Runs: 3, Lanes: []result{lane("pg-pg-upsert", 3), lane("pg-pg", 4)}})
+	r, err := joined([]string{one, two})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := ""
+	for _, l := range r.Lanes {
+		got += fmt.Sprint(l.Name, " ", l.Arus.Median.Seconds, "; ")
+	}
+	if want := "pg-pg 4; pg-pg-upsert 3; pg-clickhouse 1; "; got != want || r.Arus != "a, b" || r.Only != "pg-pg,pg-pg-upsert,pg-clickhouse" {
+		t.Errorf("%q of %q, lanes %q, want %q", got, r.Arus, r.Only, want)
+	}
+	other := file("other", report{Rows: 2000, Runs: 3})
+	if _, err := joined([]string{one, other}); err == nil || !strings.Contains(err.Error(), "other rows") {
+		t.Errorf("runs of different sizes: %v", err)
 	}
 }
 

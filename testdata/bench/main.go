@@ -4,6 +4,7 @@
 //	go tool task bench                                     all lanes, 1,000,000 rows, 3 runs
 //	go tool task bench -- -lanes 'pg-*' -rows 100000       some lanes, fewer rows
 //	go tool task bench -- -json bench.json -markdown docs/performance.md
+//	go tool task bench -- -of a.json,b.json -markdown docs/performance.md
 //
 // The rows are a function of their number, so every run has the same ones. Floor and Arus take turns; the table shows
 // medians, -json every single measurement. Arus runs as it is shipped: the real binary as a process of its own with a
@@ -32,6 +33,7 @@ type options struct {
 	arus     string
 	profile  string
 	keep     bool
+	of       string
 }
 
 func main() {
@@ -63,6 +65,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	f.StringVar(&o.markdown, "markdown", "", "write the table as Markdown to this `file`")
 	f.StringVar(&o.arus, "arus", "", "measure this `binary` instead of building one")
 	f.StringVar(&o.profile, "profile", "", "leave a CPU profile of each copy in this `directory`")
+	f.StringVar(&o.of, "of", "", "measure nothing: write the report of what these JSON `files`, separated by commas, have; of a lane in several the last counts")
 	f.BoolVar(&o.keep, "keep", false, "leave the databases and the temporary directory behind")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -93,6 +96,14 @@ func run(ctx context.Context, args []string, out, log io.Writer) (err error) {
 			_, _ = fmt.Fprintf(out, "%-18s %s\n", l.name, l.title)
 		}
 		return nil
+	}
+	if o.of != "" {
+		r, err := joined(strings.Split(o.of, ","))
+		if err != nil {
+			return err
+		}
+		r.table(out)
+		return errors.Join(r.write(o), r.failure())
 	}
 	chosen, err := choose(lanes(), o.lanes)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"math"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,40 @@ type report struct {
 	Only    string   `json:"lanes_asked_for,omitempty"` // empty: all
 	Machine machine  `json:"machine"`
 	Lanes   []result `json:"lanes"`
+}
+
+// joined is one report of several runs on one machine, in the order of the lanes.
+func joined(files []string) (report, error) {
+	var all report
+	by := map[string]result{}
+	versions := map[string]bool{}
+	for i, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return all, err
+		}
+		var r report
+		if err := json.Unmarshal(text, &r); err != nil {
+			return all, fmt.Errorf("%s: %w", file, err)
+		}
+		if i > 0 && (r.Rows != all.Rows || r.Runs != all.Runs || r.Machine.CPU != all.Machine.CPU || r.Machine.Cores != all.Machine.Cores) {
+			return all, fmt.Errorf("%s: other rows, runs or another machine than in %s", file, files[0])
+		}
+		for _, l := range r.Lanes {
+			by[l.Name] = l
+		}
+		versions[r.Arus] = true
+		all.Rows, all.Runs, all.Machine = r.Rows, r.Runs, r.Machine
+	}
+	all.Arus = strings.Join(slices.Sorted(maps.Keys(versions)), ", ")
+	var names []string
+	for _, l := range lanes() {
+		if r, ok := by[l.name]; ok {
+			all.Lanes, names = append(all.Lanes, r), append(names, l.name)
+		}
+	}
+	all.Only = strings.Join(names, ",")
+	return all, nil
 }
 
 var heading = []string{"lane", "rows", "floor s", "arus s", "ratio", "rows/s", "CPU s", "peak MB", "MB/s"}

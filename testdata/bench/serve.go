@@ -29,13 +29,17 @@ type fact struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
 	Unit  string  `json:"unit"`
-	Most  float64 `json:"most,omitempty"` // what it should not exceed
+	Most  float64 `json:"most,omitempty"`  // what it should not exceed
+	Least float64 `json:"least,omitempty"` // what it should reach
 }
 
 func (f fact) String() string {
-	text := fmt.Sprintf("%s: %s %s", f.Name, trim(f.Value), f.Unit)
+	text := strings.TrimSpace(fmt.Sprintf("%s: %s %s", f.Name, trim(f.Value), f.Unit))
 	if f.Most > 0 {
 		text += fmt.Sprintf(" (at most %s)", trim(f.Most))
+	}
+	if f.Least > 0 {
+		text += fmt.Sprintf(" (at least %s)", trim(f.Least))
 	}
 	return text
 }
@@ -126,7 +130,7 @@ func (b *bench) sizes(ctx context.Context) (facts []fact, err error) {
 		if err != nil {
 			return nil, err
 		}
-		facts = append(facts, fact{build.name, round(float64(info.Size())/1e6, 1), "MB", build.most})
+		facts = append(facts, fact{Name: build.name, Value: round(float64(info.Size())/1e6, 1), Unit: "MB", Most: build.most})
 	}
 	return facts, nil
 }
@@ -179,7 +183,7 @@ func (b *bench) serve(ctx context.Context, data, token string, look bool) (s sam
 	if err != nil {
 		return s, nil, err
 	}
-	facts = append(facts, fact{fmt.Sprintf("memory when idle with %d pipelines", idlePipelines), resident(cmd.Process.Pid), "MB", 40})
+	facts = append(facts, fact{Name: fmt.Sprintf("memory when idle with %d pipelines", idlePipelines), Value: resident(cmd.Process.Pid), Unit: "MB", Most: 40})
 	watching, stop := context.WithTimeout(ctx, watchedFor)
 	defer stop()
 	ended := make(chan error, viewers)
@@ -207,8 +211,8 @@ func (b *bench) serve(ctx context.Context, data, token string, look bool) (s sam
 	}
 	after, terr := processTime(cmd.Process.Pid)
 	facts = append(facts,
-		fact{fmt.Sprintf("memory with %d viewers of the live events", viewers), resident(cmd.Process.Pid), "MB", 0},
-		fact{fmt.Sprintf("processor with %d viewers of the live events", viewers), round((after-before)/watchedFor.Seconds()*100, 2), "% of a core", 0})
+		fact{Name: fmt.Sprintf("memory with %d viewers of the live events", viewers), Value: resident(cmd.Process.Pid), Unit: "MB"},
+		fact{Name: fmt.Sprintf("processor with %d viewers of the live events", viewers), Value: round((after-before)/watchedFor.Seconds()*100, 2), Unit: "% of a core"})
 	return s, facts, errors.Join(err, terr)
 }
 

@@ -153,7 +153,8 @@ func warehouseLoad(_ context.Context, b *bench) (*job, error) {
 	dir, plain := filepath.Join(b.path("load-data"), "warehouse"), b.path("load-parquet")
 	best := 0.0
 	var archive, parquetSize int64
-	return &job{
+	var j *job
+	j = &job{
 		rows: rows,
 		floors: []contender{{
 			name:  "plain parquet-go of the same days, sorted, with zstd",
@@ -179,6 +180,10 @@ func warehouseLoad(_ context.Context, b *bench) (*job, error) {
 				if archive, err = sizeOf(filepath.Join(dir, "trips", "archive")); err != nil {
 					return err
 				}
+				j.facts = []fact{
+					{Name: "archive to sorted zstd Parquet", Value: round(float64(archive)/float64(parquetSize), 2), Most: 1.3},
+					{Name: "best run", Value: round(best, 0), Unit: "rows a second", Least: 300_000},
+				}
 				n, err := askWarehouse(ctx, dir, "SELECT count(*), count(DISTINCT id), sum(id) FROM trips")
 				want := answer{}
 				want.add([]any{rows, rows, rows * (rows - 1) / 2})
@@ -192,7 +197,8 @@ func warehouseLoad(_ context.Context, b *bench) (*job, error) {
 			b.say("archive %.1f MB: %.2f of sorted zstd Parquet (at most 1.3)", float64(archive)/1e6, float64(archive)/float64(parquetSize))
 			return errors.Join(os.RemoveAll(filepath.Dir(dir)), os.RemoveAll(plain))
 		},
-	}, nil
+	}
+	return j, nil
 }
 
 // warehouseUpserts merges rows whose keys the table has, into a table as the first load left it.
@@ -216,13 +222,15 @@ func warehouseUpserts(ctx context.Context, b *bench) (*job, error) {
 		}
 		merged += n
 	}
-	return &job{
+	var j *job
+	j = &job{
 		rows: merged,
 		arus: contender{
 			name:  "arus",
 			reset: func(context.Context) error { return errors.Join(os.RemoveAll(dir), os.CopyFS(dir, os.DirFS(ready))) },
 			run: func(ctx context.Context) (sample, error) {
 				total := sample{Load: loadAverage()}
+				j.facts = nil
 				for _, w := range works {
 					s, _, err := b.trips(ctx, w.what, dir, rows, first)
 					if err != nil {
@@ -230,6 +238,7 @@ func warehouseUpserts(ctx context.Context, b *bench) (*job, error) {
 					}
 					n := float64(merged) / float64(len(works))
 					b.say("%-40s %.0f rows a second, %.0f a second of processor time, peak %.0f MB (at least 50,000)", w.name, n/s.Seconds, n/s.CPU, s.PeakMB)
+					j.facts = append(j.facts, fact{Name: w.name, Value: round(n/s.Seconds, 0), Unit: "rows a second in the last run", Least: 50_000})
 					total.Seconds, total.CPU, total.PeakMB = total.Seconds+s.Seconds, total.CPU+s.CPU, math.Max(total.PeakMB, s.PeakMB)
 				}
 				return total, nil
@@ -245,7 +254,8 @@ func warehouseUpserts(ctx context.Context, b *bench) (*job, error) {
 			},
 		},
 		end: func(context.Context) error { return os.RemoveAll(data) },
-	}, nil
+	}
+	return j, nil
 }
 
 // warehouseQueries asks the warehouse and plain SQLite the same, in turn, in this
@@ -287,11 +297,13 @@ func warehouseQueries(ctx context.Context, b *bench) (*job, error) {
 	}
 	b.say("archive %.1f MB: %.2f of sorted zstd Parquet (at most 1.3), %.2f of SQLite (at most 0.35)",
 		float64(archive)/1e6, float64(archive)/float64(parquetSize), float64(archive)/float64(sqliteSize))
+	toSQLite := fact{Name: "archive to the same rows in SQLite", Value: round(float64(archive)/float64(sqliteSize), 2), Most: 0.35}
 	asked := questions(first + 15*86400)
 	var failures []error
 	ratios := make([]float64, len(asked))
-	return &job{
-		rows: rows, idle: true, runs: 1,
+	var j *job
+	j = &job{
+		rows: rows, idle: true, runs: 1, facts: []fact{toSQLite},
 		arus: contender{
 			name: "arus",
 			run: func(ctx context.Context) (sample, error) {
@@ -320,6 +332,9 @@ func warehouseQueries(ctx context.Context, b *bench) (*job, error) {
 					}
 					s.Seconds += best.seconds
 					ratios[i] = floor.seconds / best.seconds
+					if q.least > 0 {
+						j.facts = append(j.facts, fact{Name: q.name, Value: round(ratios[i], 1), Unit: "times as fast as plain SQLite by processor time", Least: round(q.least, 2)})
+					}
 					b.say("%-24s SQLite %7.3f s, warehouse %7.3f s: %6.1f times as fast (at least %.2f)", q.name, floor.seconds, best.seconds, ratios[i], q.least)
 				}
 				return s, nil
@@ -348,5 +363,6 @@ func warehouseQueries(ctx context.Context, b *bench) (*job, error) {
 			}
 			return err
 		},
-	}, nil
+	}
+	return j, nil
 }
