@@ -329,15 +329,16 @@ func TestADestinationThatIsDownForAWhile(t *testing.T) {
 	changeOrders(t, raw, false, 0)
 	setPipeline(t, dir, "max_retries = 12")
 	p.Set(proxy.Fault{Kind: proxy.Cut, Direction: proxy.Up, After: 20_000})
-	up := make(chan struct{})
+	up, over := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(up)
 		p.Await(t, 1)
 		p.Down(true)
-		awaitRetries(t, dir, 1)
+		awaitRetries(t, dir, 1, over)
 		p.Down(false)
 	}()
 	report := runSync(t, dir, args...)
+	close(over)
 	<-up
 	if report.Status != model.RunSuccess {
 		t.Errorf("the run is %s: %s", report.Status, report.Error)

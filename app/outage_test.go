@@ -49,17 +49,23 @@ func midway(t *testing.T, p *proxy.Proxy, stall proxy.Fault, do func()) <-chan s
 // retriesLogged counts the retries that the state file of a data directory has log lines of.
 func retriesLogged(t *testing.T, dir string) (n int) {
 	t.Helper()
-	if err := openState(t, dir).QueryRowContext(t.Context(), "SELECT count(*) FROM arus_run_logs_run_logs WHERE message LIKE '%retry % of % in %'").Scan(&n); err != nil && t.Context().Err() == nil {
+	db := openState(t, dir)
+	defer func() { _ = db.Close() }()
+	if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM arus_run_logs_run_logs WHERE message LIKE '%retry % of % in %'").Scan(&n); err != nil && t.Context().Err() == nil {
 		t.Error(err)
 	}
 	return n
 }
 
-// awaitRetries waits until n retries were logged, or the test is over.
-func awaitRetries(t *testing.T, dir string, n int) {
+// awaitRetries waits until n retries were logged, or the run or the test is over.
+func awaitRetries(t *testing.T, dir string, n int, over <-chan struct{}) {
 	t.Helper()
 	for retriesLogged(t, dir) < n && t.Context().Err() == nil {
-		time.Sleep(20 * time.Millisecond)
+		select {
+		case <-over:
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
 }
 
@@ -96,14 +102,15 @@ func TestADestinationThatIsStopped(t *testing.T) {
 	pipeline := runSync(t, dir, args...).Pipeline
 	setPipeline(t, dir, "max_retries = 20")
 	back := midway(t, p, proxy.Fault{Direction: proxy.Up, After: 200_000}, server.Stop)
-	up := make(chan error, 1)
+	up, over := make(chan error, 1), make(chan struct{})
 	go func() {
 		<-back
-		awaitRetries(t, dir, 1)
+		awaitRetries(t, dir, 1, over)
 		time.Sleep(away)
 		up <- server.Start(t.Context())
 	}()
 	report, r := outageRun(t, dir, pipeline)
+	close(over)
 	if err := <-up; err != nil {
 		t.Fatal(err)
 	}
@@ -144,13 +151,14 @@ func TestADestinationWhoseDiskIsFull(t *testing.T) {
 		t.Errorf("the target has %d rows, not the %d of before", n, faultRows)
 	}
 	setPipeline(t, dir, "max_retries = 20")
-	before, freed := retriesLogged(t, dir), make(chan struct{})
+	before, freed, over := retriesLogged(t, dir), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(freed)
-		awaitRetries(t, dir, before+1)
+		awaitRetries(t, dir, before+1, over)
 		free()
 	}()
 	report, r := outageRun(t, dir, pipeline)
+	close(over)
 	<-freed
 	if report.Status != model.RunSuccess || report.Tables[0].Retries == 0 {
 		t.Errorf("the run is %s, once there is space again: %s", report.Status, r.out)

@@ -158,23 +158,39 @@ func (d *db) connectError(ctx context.Context, err error) error {
 	return out
 }
 
-// first goes down to the first of joined errors, past the driver's own frame.
+// first gives the first of joined errors, past the driver's own frame. Where a server without TLS was then asked without,
+// what came of that is the error.
 func first(err error) error {
 	if connect, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		err = connect.Unwrap()
 	}
-	for {
-		joined, ok := err.(interface{ Unwrap() []error }) // looks at this level only
-		if !ok || len(joined.Unwrap()) == 0 {
-			return err
+	all := apart(err)
+	for _, one := range all {
+		if !refusesTLS(one) {
+			return one
 		}
-		err = joined.Unwrap()[0]
 	}
+	return all[0]
 }
 
-func isTLS(err error) bool {
-	// The driver has no type for a server without TLS; a test pins its words.
-	return connectors.IsTLSError(err) || strings.Contains(err.Error(), "server refused TLS connection")
+// apart gives the errors that are joined in one, however deep.
+func apart(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error }) // looks at this level only
+	if !ok || len(joined.Unwrap()) == 0 {
+		return []error{err}
+	}
+	var all []error
+	for _, one := range joined.Unwrap() {
+		all = append(all, apart(one)...)
+	}
+	return all
+}
+
+func isTLS(err error) bool { return connectors.IsTLSError(err) || refusesTLS(err) }
+
+// refusesTLS says that the server has no TLS. The driver has no type for it; a test pins its words.
+func refusesTLS(err error) bool {
+	return strings.Contains(err.Error(), "server refused TLS connection")
 }
 
 // typeError is a value that the other side's type cannot hold.
