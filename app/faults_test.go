@@ -344,6 +344,7 @@ func TestADestinationThatIsDownForAWhile(t *testing.T) {
 		t.Errorf("the run is %s: %s", report.Status, report.Error)
 	}
 	verify(t, dir, report.Pipeline)
+	setPipeline(t, dir, "max_retries = 1")
 	p.Down(true)
 	r := arus(t, dir, append([]string{"sync", "--json", "--quiet"}, args...)...)
 	if r.code != exitEnvironment || !contains(r.out, "refused") && !contains(r.out, "reset") && !contains(r.out, "EOF") && !contains(r.out, "closed") {
