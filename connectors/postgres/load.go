@@ -437,7 +437,7 @@ func (l *load) rollBack() {
 	l.ended = true
 	if s := l.stream; s != nil && s.done != nil {
 		s.end()
-		<-s.done // why it ends is known
+		<-s.done //nolint:errcheck // why it ends is known
 		s.done = nil
 	}
 	if l.copy != nil {
